@@ -1,0 +1,290 @@
+"""Recommender: the one door through which every model is asked, saved and loaded.
+
+A model only ever sees rows and arrays (`topk`). The base class owns ids, filters, the answers'
+form, the errors and the folder on disk, so that they are the same for every family.
+
+A saved recommender is a folder without executable parts:
+
+    manifest.json      format, paper, config, data fingerprint, versions, checksums
+    catalog.parquet    the items it knows, in row order
+    model.safetensors  everything that was learned, as named arrays
+
+Shapes      B queries, K places in a slate, N items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, overload
+
+import numpy as np
+import polars as pl
+
+from itemlm.config import from_mapping
+from itemlm.data.dataset import Dataset, Vocabulary, query_batch
+from itemlm.data.folder import new_folder
+from itemlm.types import (
+    ArtifactError,
+    BoolArray,
+    DataError,
+    FloatArray,
+    IntArray,
+    ItemId,
+    Query,
+    QueryBatch,
+    Slate,
+)
+
+FORMAT_VERSION = 1
+C = TypeVar("C")
+
+# Which items: their ids, a condition on catalog columns, or {"column": value or values}.
+Filter = Iterable[ItemId] | pl.Expr | Mapping[str, object]
+
+
+class Catalog:
+    """The items that a recommender knows: a vocabulary with a table beside it."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self.table = table
+        self.items = Vocabulary(table["item_id"])
+
+    def __len__(self) -> int:
+        return self.table.height
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Catalog:
+        """The catalog of a dataset."""
+        return cls(dataset.catalog)
+
+    def matching(self, condition: Filter) -> BoolArray:
+        """[N] the items that meet a filter.
+
+        Raises:
+            DataError: if a column or every given id is unknown.
+        """
+        if isinstance(condition, Mapping):
+            return self._matching_columns(condition)
+        if isinstance(condition, pl.Expr):
+            try:
+                return self.table.select(condition.fill_null(False)).to_series().to_numpy()
+            except pl.exceptions.PolarsError as error:
+                raise DataError(
+                    f"the filter {condition} does not fit the catalog, whose columns are "
+                    f"{', '.join(self.table.columns)}: {error}"
+                ) from error
+        if isinstance(condition, str):
+            raise DataError(f"a filter is a list of item ids; write [{condition!r}].")
+        rows = self.items.rows(condition)
+        mask_N = np.zeros(len(self), dtype=bool)
+        mask_N[rows[rows >= 0]] = True
+        return mask_N
+
+    def _matching_columns(self, condition: Mapping[str, object]) -> BoolArray:
+        mask_N = np.ones(len(self), dtype=bool)
+        for column, wanted in condition.items():
+            if column not in self.table.columns:
+                raise DataError(
+                    f"the catalog has no column '{column}'. It has: "
+                    f"{', '.join(self.table.columns)}."
+                )
+            many = isinstance(wanted, (list, tuple, set, frozenset))
+            values = list(wanted) if many else [wanted]  # type: ignore[call-overload]
+            series = self.table[column]
+            if series.dtype == pl.List:
+                inside = series.list.eval(pl.element().is_in(values)).list.any()
+            else:
+                inside = series.is_in(values)
+            mask_N &= inside.fill_null(False).to_numpy()
+        return mask_N
+
+
+class Recommender(ABC):
+    """Answers queries with slates of items.
+
+    Attributes:
+        paper: name in the table of papers, by which a saved folder finds its code.
+        catalog: the items it can recommend.
+        config: the settings it was made with, a dataclass.
+        card: what is known of its making: data, fingerprint, seconds, metrics.
+    """
+
+    paper: ClassVar[str] = ""
+
+    def __init__(self, catalog: Catalog, config: Any) -> None:
+        self.catalog = catalog
+        self.config = config
+        self.card: dict[str, Any] = {}
+
+    @abstractmethod
+    def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
+        """The best k items of each query: rows_BK (-1 beyond the last) and scores_BK."""
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything that was learned, as named arrays."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers learned."""
+        return sum(array.size for array in self.state().values())
+
+    # --- Asking -----------------------------------------------------------------------------
+
+    @overload
+    def recommend(
+        self,
+        queries: Query | Sequence[ItemId],
+        k: int = ...,
+        *,
+        only: Filter | None = ...,
+        without: Filter | None = ...,
+        exclude_seen: bool = ...,
+    ) -> Slate: ...
+
+    @overload
+    def recommend(
+        self,
+        queries: Sequence[Query],
+        k: int = ...,
+        *,
+        only: Filter | None = ...,
+        without: Filter | None = ...,
+        exclude_seen: bool = ...,
+    ) -> list[Slate]: ...
+
+    def recommend(
+        self,
+        queries: Query | Sequence[ItemId] | Sequence[Query],
+        k: int = 10,
+        *,
+        only: Filter | None = None,
+        without: Filter | None = None,
+        exclude_seen: bool = True,
+    ) -> Slate | list[Slate]:
+        """Recommend to one history, one query or many queries.
+
+        Args:
+            queries: a history of item ids (oldest first) or a `Query`, answered by one slate; or a
+                list of `Query`, answered by a list of slates. Unknown ids are skipped.
+            k: places in each slate. A slate is shorter if fewer items may be shown.
+            only: recommend only these: item ids, a Polars condition on catalog columns, or
+                `{"brand": "Acme"}` / `{"brand": ["Acme", "Apex"]}`.
+            without: never recommend these, given in the same forms.
+            exclude_seen: leave out the items of the history.
+
+        Raises:
+            DataError: if k is not positive or a filter does not fit the catalog.
+        """
+        if k < 1:
+            raise DataError(f"k is {k}, but a slate needs at least one place.")
+        if isinstance(queries, str):
+            raise DataError(f"a history is a list of item ids; write [{queries!r}].")
+        if isinstance(queries, Query):
+            many, single = [queries], True
+        elif len(queries) and isinstance(queries[0], Query):
+            many, single = list(queries), False  # type: ignore[arg-type]
+        else:
+            many, single = [Query(history=list(queries))], True  # type: ignore[arg-type]
+        allowed_N: BoolArray | None = None
+        if only is not None:
+            allowed_N = self.catalog.matching(only)
+        if without is not None:
+            blocked_N = self.catalog.matching(without)
+            allowed_N = ~blocked_N if allowed_N is None else allowed_N & ~blocked_N
+        batch = query_batch(many, self.catalog.items)
+        batch = replace(batch, exclude_seen=exclude_seen, allowed_N=allowed_N)
+        rows_BK, scores_BK = self.topk(batch, min(k, len(self.catalog)))
+        slates = [self._slate(*pair) for pair in zip(rows_BK, scores_BK, strict=True)]
+        return slates[0] if single else slates
+
+    def _slate(self, rows_K: IntArray, scores_K: FloatArray) -> Slate:
+        real_K = rows_K >= 0
+        return Slate(
+            items=self.catalog.items.ids_of(rows_K[real_K]), scores=scores_K[real_K].tolist()
+        )
+
+    # --- Keeping ----------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write to a folder that appears whole or not at all."""
+        from safetensors.numpy import save_file
+
+        from itemlm import __version__
+
+        with new_folder(Path(path)) as folder:
+            self.catalog.table.write_parquet(folder / "catalog.parquet")
+            arrays = {name: np.ascontiguousarray(array) for name, array in self.state().items()}
+            save_file(arrays, folder / "model.safetensors")
+            manifest = {
+                "format": "itemlm recommender",
+                "version": FORMAT_VERSION,
+                "itemlm": __version__,
+                "paper": self.paper,
+                "config": asdict(self.config),
+                "card": self.card,
+                "checksums": {
+                    name: _sha256(folder / name)
+                    for name in ("catalog.parquet", "model.safetensors")
+                },
+            }
+            (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """The parts of a saved recommender, from which a paper's `restore` rebuilds it."""
+
+    paper: str
+    config: Mapping[str, Any]
+    catalog: Catalog
+    state: dict[str, np.ndarray[Any, Any]]
+    card: dict[str, Any]
+
+    def config_of(self, kind: type[C]) -> C:
+        """The config, checked against the paper's dataclass."""
+        return from_mapping(kind, self.config)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Saved:
+        """Read a folder and check it against its manifest.
+
+        Raises:
+            ArtifactError: if a part is missing, changed or of another format version.
+        """
+        from safetensors.numpy import load_file
+
+        folder = Path(path)
+        if not (folder / "manifest.json").exists():
+            raise ArtifactError(f"{folder} is not a saved recommender: it has no manifest.json.")
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if manifest.get("version") != FORMAT_VERSION:
+            raise ArtifactError(
+                f"{folder} has format version {manifest.get('version')}, this itemlm reads "
+                f"{FORMAT_VERSION}. Fit and save it again with this version."
+            )
+        for name, checksum in manifest["checksums"].items():
+            if not (folder / name).exists():
+                raise ArtifactError(f"{folder} is incomplete: {name} is missing.")
+            if _sha256(folder / name) != checksum:
+                raise ArtifactError(
+                    f"{folder / name} is not the file that was saved (its checksum differs). "
+                    "Copy the folder again or fit the model anew."
+                )
+        return cls(
+            paper=manifest["paper"],
+            config=manifest["config"],
+            catalog=Catalog(pl.read_parquet(folder / "catalog.parquet")),
+            state=load_file(folder / "model.safetensors"),
+            card=manifest["card"],
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
