@@ -1,0 +1,1 @@
+"""Leaf layers that models are composed of."""

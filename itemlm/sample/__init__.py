@@ -1,0 +1,1 @@
+"""Example sources: what a model is shown in training, batch by batch."""

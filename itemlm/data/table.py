@@ -1,0 +1,87 @@
+"""Table: rows on their way into a Dataset, which remember the line that they came from.
+
+Every check of the readers ends in `Table.reject`: it stops with a sentence that names file, line,
+value and fix, or, where the caller asked for it, drops the bad rows and notes how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from itemlm.types import BoolArray, DataError, IntArray
+
+OnError = Literal["stop", "drop"]
+
+MEND = "Mend it, or leave such rows out with on_error='drop' (--on-error drop)."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A file or frame as it was read, before its values are understood.
+
+    Attributes:
+        name: what messages call it, such as "ratings.csv" or "the events frame".
+        frame: the rows; in a text table every column is a string, with None where it was empty.
+        places: [rows] where each row stands: its line in a file of lines, else its row number.
+        unit: what `places` counts: "line" (from 1) or "row" (from 0).
+        text: whether the values still have to be told apart into numbers, lists and text.
+        kinds: what a typed header (`age:float`) says of each column.
+        on_error: "stop" at the first bad row or "drop" bad rows.
+        notes: what was done so far, in sentences.
+    """
+
+    name: str
+    frame: pl.DataFrame
+    places: IntArray
+    unit: Literal["line", "row"] = "row"
+    text: bool = False
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    on_error: OnError = "stop"
+    notes: tuple[str, ...] = ()
+
+    def where(self, row: int) -> str:
+        """`ratings.csv, line 7`."""
+        from_zero = " (counted from 0)" if self.unit == "row" else ""
+        return f"{self.name}, {self.unit} {self.places[row]}{from_zero}"
+
+    def reject(self, bad: BoolArray, what: str, say: Callable[[int], str]) -> Table:
+        """The table without its bad rows, or an error at the first of them.
+
+        Args:
+            bad: [rows] which rows cannot be used.
+            what: completes "dropped 3 rows with ...".
+            say: the sentence about one row, without place and full stop.
+
+        Raises:
+            DataError: if there is a bad row and `on_error` is "stop".
+        """
+        if not bad.any():
+            return self
+        first = int(np.argmax(bad))
+        if self.on_error == "stop":
+            raise DataError(f"{self.where(first)}: {say(first)}. {MEND}")
+        count = int(bad.sum())
+        note = (
+            f"{self.name}: dropped {count} {'row' if count == 1 else 'rows'} with {what} "
+            f"(first: {self.unit} {self.places[first]})."
+        )
+        kept = self.with_notes(note)
+        return replace(kept, frame=self.frame.filter(~bad), places=self.places[~bad])
+
+    def with_frame(self, frame: pl.DataFrame) -> Table:
+        """The same rows with other columns."""
+        return replace(self, frame=frame)
+
+    def with_notes(self, *notes: str) -> Table:
+        """The same rows with more to tell."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def mask(series: pl.Series) -> BoolArray:
+    """A Boolean column as an array, None counting as no."""
+    return series.fill_null(False).to_numpy()

@@ -1,0 +1,99 @@
+"""Slices: for whom, and for which items, do the recommendations work?
+
+An average hides that a model may only serve popular items or long histories. A slice keeps some of
+the targets, and with them the questions that still have one.
+
+Shapes      Q questions, P pairs of question and target, N items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlm.data.splits import HeldOut
+from itemlm.evaluate.metrics import Targets
+from itemlm.types import BoolArray, IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Some of the targets, and in words which.
+
+    Attributes:
+        family: what the slices of this family tell apart, such as "popularity of the target".
+        name: "head", "short", ...
+        definition: with its limits, as numbers.
+        keep_P: the pairs that belong to it.
+    """
+
+    family: str
+    name: str
+    definition: str
+    keep_P: BoolArray
+
+
+def slices_of(held_out: HeldOut, targets: Targets) -> list[Slice]:
+    """Every slice that has at least one target."""
+    found = _by_popularity(held_out.train_counts_N, targets) + _by_length(held_out, targets)
+    return [part for part in found if part.keep_P.any()]
+
+
+def repeats(held_out: HeldOut, targets: Targets) -> BoolArray:
+    """[P] targets that are already in the history of their question."""
+    items = len(held_out.train_counts_N)
+    seen_E = held_out.queries.query_of_event * items + held_out.queries.item_rows
+    found_P: BoolArray = np.isin(targets.question_P * items + targets.item_P, seen_E)
+    return found_P
+
+
+def _by_popularity(train_counts_N: IntArray, targets: Targets) -> list[Slice]:
+    """Head, mid and tail are the items that cover a third of the training events each."""
+    order = np.argsort(-train_counts_N, kind="stable")
+    ordered_N = train_counts_N[order]
+    before_N = np.cumsum(ordered_N) - ordered_N
+    group_N = np.empty(len(order), dtype=np.int64)
+    group_N[order] = np.minimum(3 * before_N // max(int(ordered_N.sum()), 1), 2)
+    group_N[train_counts_N == 0] = 3
+    parts = []
+    for group, (name, which) in enumerate(
+        (("head", "most popular"), ("mid", "next most popular"), ("tail", "least popular"))
+    ):
+        counts = train_counts_N[group_N == group]
+        words = "no items"
+        if len(counts):
+            words = (
+                f"the {len(counts):,} {which} items ({counts.min():,} to {counts.max():,} events "
+                "each), a third of the training events"
+            )
+        parts.append((name, words))
+    cold = int((group_N == 3).sum())
+    parts.append(("cold", f"the {cold:,} items without an event in training"))
+    group_P = group_N[targets.item_P]
+    return [
+        Slice(
+            family="popularity of the target", name=name, definition=words, keep_P=group_P == group
+        )
+        for group, (name, words) in enumerate(parts)
+    ]
+
+
+def _by_length(held_out: HeldOut, targets: Targets) -> list[Slice]:
+    """Terciles of the history lengths; equal lengths stay together."""
+    length_Q = np.diff(held_out.queries.offsets)
+    short, long = np.quantile(length_Q, [1 / 3, 2 / 3], method="lower")
+    length_P = length_Q[targets.question_P]
+    parts = (
+        ("short", f"histories of up to {short:,} events", length_P <= short),
+        (
+            "medium",
+            f"histories of {short + 1:,} to {long:,} events",
+            (length_P > short) & (length_P <= long),
+        ),
+        ("long", f"histories of more than {long:,} events", length_P > long),
+    )
+    return [
+        Slice(family="length of the history", name=name, definition=words, keep_P=keep_P)
+        for name, words, keep_P in parts
+    ]

@@ -1,0 +1,127 @@
+"""SASRec: read a history with causal self-attention, predict the item after every position.
+
+Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. arXiv:1808.09781
+
+The idea    One pass over a history gives a training signal at every position, because a causal
+            mask hides each answer; the item table that reads the history also scores the answer.
+Departures  Full-softmax cross-entropy by default; `Config.as_published()` restores binary
+            cross-entropy with one negative. Keys and values are normalised like queries (a standard
+            pre-norm block), with RMSNorm. Positions count back from the newest event. Histories
+            longer than `length` are trained on in several windows.
+Measured    docs/papers/sasrec.md
+Shapes      B histories, T positions, N items, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from itemlm.data.dataset import Dataset
+from itemlm.nn.attention import Block
+from itemlm.objectives.bce import bce
+from itemlm.objectives.softmax import softmax
+from itemlm.recommender import Catalog, Saved
+from itemlm.retrieve.dot import DotProduct
+from itemlm.sample.next_items import NextItems, SequenceBatch
+from itemlm.train.optimizer import AdamW
+from itemlm.train.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of SASRec."""
+
+    length: int = 50  # most recent events read
+    width: int = 64
+    blocks: int = 2
+    heads: int = 1
+    inner: int = 256  # width inside the feed-forward layers
+    dropout: float = 0.2
+    loss: Literal["softmax", "bce"] = "softmax"
+    negatives: int = 1  # per target, for bce
+    epochs: int = 100
+    patience: int = 8  # epochs without a better validation NDCG@10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+
+    @classmethod
+    def as_published(cls) -> Config:
+        """The paper's loss and feed-forward width, and its dropout for sparse data."""
+        return cls(loss="bce", inner=64, dropout=0.5, epochs=400, patience=20)
+
+
+class SASRec(nn.Module):
+    """The model: an item table, position vectors, and causal transformer blocks."""
+
+    def __init__(self, config: Config, items: int) -> None:
+        super().__init__()
+        self.length = config.length
+        self.items = nn.Embedding(items + 1, config.width, padding_idx=items)
+        self.positions = nn.Embedding(config.length, config.width)
+        self.blocks = nn.ModuleList(
+            Block(config.width, heads=config.heads, inner=config.inner, dropout=config.dropout)
+            for _ in range(config.blocks)
+        )
+        self.norm = nn.RMSNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        for table in (self.items, self.positions):
+            nn.init.normal_(table.weight, std=0.02)
+        with torch.no_grad():
+            self.items.weight[items].zero_()
+
+    def item_vectors(self) -> Tensor:
+        """items_ND, without the padding row."""
+        return self.items.weight[:-1]
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        """state_BTD after each position; only the first lengths_B positions mean anything."""
+        columns_T = torch.arange(batch.items_BT.shape[1], device=batch.items_BT.device)
+        # The newest event of every history has the last position, however short the history.
+        age_BT = (batch.lengths_B[:, None] - 1 - columns_T).clamp(min=0)
+        x_BTD = self.items(batch.items_BT) * self.items.embedding_dim**0.5
+        x_BTD = self.dropout(x_BTD + self.positions(self.length - 1 - age_BT))
+        for block in self.blocks:
+            x_BTD = block(x_BTD, causal=True)
+        state_BTD: Tensor = self.norm(x_BTD)
+        return state_BTD
+
+
+def fit(dataset: Dataset, config: Config, run: Run) -> DotProduct:
+    """Train on a dataset; the run's validation questions choose the epoch."""
+    torch.manual_seed(run.seed)
+    model = SASRec(config, items=len(dataset.items)).to(run.device)
+    recommender = DotProduct("sasrec", model, Catalog.of(dataset), config, config.length)
+    examples = NextItems(
+        dataset.sequences,
+        padding=len(dataset.items),
+        length=config.length,
+        batch_size=config.batch_size,
+        seed=run.seed,
+    )
+    objective = softmax() if config.loss == "softmax" else bce(config.negatives)
+    optimizer = AdamW(
+        learning_rate=config.learning_rate, weight_decay=config.weight_decay, schedule="constant"
+    )
+    run.train(
+        model,
+        objective,
+        examples,
+        optimizer,
+        config.epochs,
+        validate=recommender,
+        patience=config.patience,
+    )
+    return recommender
+
+
+def restore(saved: Saved) -> DotProduct:
+    """From saved parts."""
+    config = saved.config_of(Config)
+    model = SASRec(config, items=len(saved.catalog))
+    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    return DotProduct("sasrec", model, saved.catalog, config, config.length)
