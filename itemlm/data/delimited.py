@@ -1,8 +1,10 @@
 """Reading of delimited text: CSV, TSV, `::` files and RecBole's atomic files.
 
-Polars reads the file if every line has as many fields as the header. Where one has not, or a stray
-quotation mark confuses the count, Python's `csv` reads it more slowly and knows which line it was.
-Every value stays a string here, so that "007" is not taken for 7 before anyone looked.
+Polars reads the file if every record has as many fields as the header. Where one has not, or a
+stray quotation mark confuses the count, Python's `csv` reads it, more slowly, and knows which line
+it was. Every value stays a string here: "007" must not become 7 before anyone has looked.
+
+Shapes      R records of a file, header included.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -20,8 +23,8 @@ from itemlm.types import DataError, IntArray
 
 SEPARATORS = ("::", "\t", "|", ";", ",")
 STAND_IN = "\x1f"  # takes the place of "::", since Polars wants a separator of one byte
-TYPED = re.compile(r"^(.+):(token|token_seq|float|float_seq)$")
-NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
+TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 SAMPLE_LINES = 20
 
 
@@ -31,10 +34,10 @@ class Delimited:
 
     Attributes:
         frame: strings, None where a field is empty.
-        lines: [rows] the line of each row, from 1.
+        lines: [rows] the line in which each row starts, from 1.
         kinds: column to type, where the header is typed as in `age:float`.
-        headless: the first line is data, and columns are called column_1, column_2, ...
-        ragged: lines with too few or too many fields, with a sentence each.
+        headless: the first line is data already, and columns are called column_1, column_2, ...
+        ragged: lines with too few or too many fields, and what is wrong with each.
     """
 
     frame: pl.DataFrame
@@ -45,35 +48,172 @@ class Delimited:
 
 
 def read_delimited(data: bytes, name: str) -> Delimited:
-    """Split UTF-8 text into columns of strings.
+    """Split UTF-8 text, which holds more than white space, into columns of strings.
 
     Args:
-        data: the text; it holds more than white space.
+        data: the text.
         name: what errors call the file.
 
     Raises:
         DataError: if a quotation mark is never closed.
     """
+    # 1. See how the first lines are laid out.
     if b"\r" in data and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
-    data = data.rstrip(b"\r\n \x00")
-    skipped = len(data) - len(data.lstrip(b"\r\n"))
-    above = data[:skipped].count(b"\n")
-    data = data[skipped:]
-    head = [line.decode() for line in data.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]]
-    head = [line.rstrip("\r") for line in head]
+    body = data.lstrip(b"\r\n ")
+    lines_above = data.count(b"\n", 0, len(data) - len(body))
+    body = body.rstrip(b"\r\n ")
+    head = [line.decode().rstrip("\r") for line in body.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]]
     separator = sniff(head)
     if separator == "::":
-        data, head[0] = data.replace(b"::", STAND_IN.encode()), head[0].replace("::", STAND_IN)
+        body, head[0] = body.replace(b"::", STAND_IN.encode()), head[0].replace("::", STAND_IN)
         separator = STAND_IN
-    fields = _strip(next(csv.reader([head[0]], delimiter=separator)))
-    typed = [TYPED.match(field) for field in fields]
-    headless = any(NUMBER.match(field) for field in fields)
+
+    # 2. Name the columns.
+    fields = [field.strip() for field in next(csv.reader(head[:1], delimiter=separator))]
+    types = [TYPED.fullmatch(field) for field in fields]
+    headless = any(NUMBER.fullmatch(field) for field in fields)
     if headless:
-        names = [f"column_{place}" for place in range(1, len(fields) + 1)]
+        columns = [f"column_{place}" for place in range(1, len(fields) + 1)]
     else:
-        names = _unique([match[1] if match else field for match, field in zip(typed, fields, strict=True)])
-    lines, widths, even = scan(data, separator, quotes=False)
-    # In files with tabs, bars or "::" a quotation mark is usually just a character of a title.
-    quotes = b'"' in data and not (even and separator not in ",;")
-    ...
+        bare = [match[1] if match else field for field, match in zip(fields, types, strict=True)]
+        columns = _unique(bare)
+    kinds = {column: match[2] for column, match in zip(columns, types, strict=True) if match}
+
+    # 3. Read the records. Where tabs, bars or "::" separate, a quotation mark usually is just a
+    #    character of a title: it encloses a field only if the lines do not come out even.
+    lines_R = None
+    quotes = b'"' in body
+    if not quotes or separator not in ",;":
+        lines_R = even_lines(body, separator, len(fields), quotes=False)
+        quotes = quotes and lines_R is None
+    if quotes:
+        lines_R = even_lines(body, separator, len(fields), quotes=True)
+    frame = None if lines_R is None else _fast(body, separator, columns, quotes)
+    if lines_R is not None and frame is not None and len(frame) == len(lines_R):
+        ragged = []
+    else:
+        frame, lines_R, ragged = _slow(body, separator, columns, quotes, name)
+    if not headless:
+        frame, lines_R = frame[1:], lines_R[1:]
+    text = pl.col(pl.String).str.strip_chars()
+    if not quotes and b'"' in body:
+        inside = text.str.extract(r'(?s)^"((?:[^"]|"")*)"$').str.replace_all('""', '"')
+        text = inside.fill_null(text)
+    return Delimited(
+        frame=frame.with_columns(text.replace("", None)),
+        lines=lines_R + lines_above,
+        kinds=kinds,
+        headless=headless,
+        ragged=[(line + lines_above, what) for line, what in ragged],
+    )
+
+
+def sniff(head: Sequence[str]) -> str:
+    """The separator: the one that cuts the first lines most often and all into the same number."""
+    best, most = ",", 1
+    for even in (True, False):
+        for separator in SEPARATORS:
+            widths = [_width(line, separator) for line in (head if even else head[:1]) if line]
+            if widths[0] > most and len(set(widths)) == 1:
+                best, most = separator, widths[0]
+        if most > 1:
+            break
+    return best
+
+
+def _width(line: str, separator: str) -> int:
+    if separator == "::":
+        return line.count(separator) + 1
+    return len(next(csv.reader([line], delimiter=separator)))
+
+
+def even_lines(data: bytes, separator: str, width: int, *, quotes: bool) -> IntArray | None:
+    """The line of each record if every record has `width` fields, else None.
+
+    Args:
+        data: text without line breaks at its ends.
+        separator: one character.
+        width: fields that a record ought to have.
+        quotes: whether separators and line breaks between quotation marks count as text.
+
+    Returns:
+        lines_R, from 1.
+    """
+    text = np.frombuffer(data, dtype=np.uint8)
+    breaks = np.append(np.flatnonzero(text == ord("\n")), len(text))
+    cuts = np.flatnonzero(text == ord(separator))
+    last_line = np.arange(1, len(breaks) + 1)
+    if quotes:
+        marks = np.flatnonzero(text == ord('"'))
+        if len(marks) % 2:
+            return None
+        outside = np.searchsorted(marks, breaks) % 2 == 0
+        breaks, last_line = breaks[outside], last_line[outside]
+        cuts = cuts[np.searchsorted(marks, cuts) % 2 == 0]
+    widths_R = np.diff(np.searchsorted(cuts, breaks), prepend=0) + 1
+    lengths_R = np.diff(breaks, prepend=-1) - 1
+    if (widths_R != width).any() or lengths_R.min() < 2:  # an empty line may hold a "\r"
+        return None
+    return np.append(1, last_line[:-1] + 1)
+
+
+def _fast(data: bytes, separator: str, columns: Sequence[str], quotes: bool) -> pl.DataFrame | None:
+    try:
+        return pl.read_csv(
+            data,
+            has_header=False,
+            new_columns=columns,
+            separator=separator,
+            quote_char='"' if quotes else None,
+            infer_schema=False,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _slow(
+    data: bytes, separator: str, columns: Sequence[str], quotes: bool, name: str
+) -> tuple[pl.DataFrame, IntArray, list[tuple[int, str]]]:
+    """Even records and their lines, and ragged ones with what is wrong."""
+    rows, lines, ragged = [], [], []
+    first = last = 1
+    for first, last, record in _records(data.decode(), separator, quotes, name):
+        if len(record) == len(columns):
+            rows.append(record)
+            lines.append(first)
+        elif record:
+            count = f"{len(record)} {'field' if len(record) == 1 else 'fields'}"
+            ragged.append((first, f"it has {count} where the first line has {len(columns)}"))
+    if quotes and last > first and data.count(b'"') % 2:
+        raise DataError(
+            f"{name}, line {first}: a quotation mark opens a field here and is never closed, so "
+            'the rest of the file cannot be read. Close it, or double it ("") if it is text.'
+        )
+    table = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    frame = pl.DataFrame(table, schema=dict.fromkeys(columns, pl.String))
+    return frame, np.array(lines, dtype=np.int64), ragged
+
+
+def _records(
+    text: str, separator: str, quotes: bool, name: str
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Every record with its first and last line."""
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting)
+    first = 1
+    try:
+        for record in reader:
+            yield first, reader.line_num, record
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{name}, line {first} cannot be split into fields: {error}.") from error
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names with a number where one comes again: title, title_2."""
+    unique: list[str] = []
+    for name in names:
+        again = sum(name == earlier for earlier in names[: len(unique)])
+        unique.append(f"{name}_{again + 1}" if again else name)
+    return unique

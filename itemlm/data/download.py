@@ -2,27 +2,23 @@
 
 `fetch` writes to `<name>.part` beside the goal, goes on where an earlier attempt stopped, verifies
 the checksum and only then renames. Where nobody publishes a checksum, that of the first download
-is kept in `<name>.sha256` and every later one must match it. `unpack` opens a zip archive safely.
+is kept in `<name>.sha256` and every later one must match it.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import shutil
 import time
-import zipfile
-import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from itemlm.data.folder import new_folder
+from itemlm.data.archive import damage
 from itemlm.types import DataError
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -44,6 +40,8 @@ def fetch(
     """Download `url` to `path`, unless it is there already; verified in both cases.
 
     Args:
+        url: http or https.
+        path: where the file is to be.
         sha256, md5: the published checksum, in hex, if there is one.
         progress: show a bar on the terminal's error stream.
         by_hand: how to place the file without us, for the message when the network fails.
@@ -57,15 +55,20 @@ def fetch(
     record = path.with_name(f"{path.name}.sha256")
     expected = _expected(record, sha256, md5)
     if path.exists():
-        _check_kept(path, record, expected)
+        if wrong := _what_is_wrong(path, path.suffix, expected):
+            raise DataError(f"{path} is damaged: {wrong}. Delete it to download it again.")
+        if expected is None:
+            with suppress(OSError):  # a folder that may only be read
+                _keep_record(record, path)
         return path
+
     part = _Part(path.with_name(f"{path.name}.part"), url)
     failed = _Failure(url, path, by_hand or f"fetch it by other means and save it as {path}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         resumed = _receive_all(part, failed, progress, attempts, wait)
         wrong = _what_is_wrong(part.path, path.suffix, expected)
-        if wrong and resumed:  # the two halves may not belong together: once more, from the start
+        if wrong and resumed:  # the pieces may not belong together: once more, from the start
             part.discard()
             _receive_all(part, failed, progress, attempts, wait)
             wrong = _what_is_wrong(part.path, path.suffix, expected)
@@ -77,41 +80,11 @@ def fetch(
         part.path.replace(path)
         part.discard()
     except OSError as error:
-        raise failed.because(f"this machine could not write it: {error}") from error
+        raise failed.because(f"this machine could not write it ({error})") from error
     return path
 
 
-def unpack(archive: Path | str, folder: Path | str) -> Path:
-    """Open a zip archive into a folder that appears whole or not at all.
-
-    One top folder around everything is left out: `ml-1m/ratings.dat` becomes `ratings.dat`.
-
-    Raises:
-        DataError: if it is no zip archive, is damaged, or names a file outside the folder.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened, new_folder(Path(folder)) as target:
-            members = [m for m in opened.infolist() if not m.is_dir()]
-            places = [_place(member.filename, archive) for member in members]
-            one_top = len({place[0] for place in places}) == 1 and min(map(len, places)) > 1
-            for member, place in zip(members, places, strict=True):
-                goal = target.joinpath(*place[1:] if one_top else place)
-                goal.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, goal.open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise DataError(
-            f"{archive} is not a whole zip archive ({error}). Delete it and download it again."
-        ) from error
-    return Path(folder)
-
-
-def _place(name: str, archive: Path | str) -> tuple[str, ...]:
-    """The path parts of an archive's member; refused where they could leave the folder."""
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name or ":" in name or "\0" in name:
-        raise DataError(f"{archive} names {name!r}, which lies outside its folder; not unpacked.")
-    return place.parts
+# --- What is known to go wrong --------------------------------------------------------------
 
 
 class _Failure(NamedTuple):
@@ -130,6 +103,13 @@ class _Failure(NamedTuple):
 
 class _Interrupted(Exception):
     """The network broke off; what has come so far is kept."""
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error or type(error).__name__)
+
+
+# --- Receiving ------------------------------------------------------------------------------
 
 
 @dataclass
@@ -159,7 +139,7 @@ class _Part:
         except (OSError, ValueError, TypeError):
             return None
         known = memo.size is not None or memo.validator is not None
-        return memo if memo.url == self.url and known else None
+        return memo if self.path.exists() and memo.url == self.url and known else None
 
     def remember(self, memo: _Memo) -> None:
         self._memo_path.write_text(json.dumps(asdict(memo)), encoding="utf-8")
@@ -171,8 +151,7 @@ class _Part:
 
 def _receive_all(part: _Part, failed: _Failure, progress: bool, attempts: int, wait: float) -> bool:
     """Receive until the part is whole; True if more than one connection contributed."""
-    failures, most = 0, part.size
-    resumed = False
+    failures, most, resumed = 0, part.size, False
     while True:
         try:
             return _receive(part, progress) or resumed
@@ -190,7 +169,7 @@ def _receive_all(part: _Part, failed: _Failure, progress: bool, attempts: int, w
 
 
 def _receive(part: _Part, progress: bool) -> bool:
-    """One connection's worth of bytes; True if it went on from earlier ones."""
+    """Receive as much as one connection gives; True if it went on from an earlier one."""
     memo = part.memo()
     if memo is None:
         part.discard()
@@ -198,7 +177,7 @@ def _receive(part: _Part, progress: bool) -> bool:
         return True
     with _ask(part, memo) as answer:
         start, size = _span(answer)
-        if start not in (0, part.size) or (start and memo and memo.size not in (None, size)):
+        if start and (start != part.size or (memo and memo.size not in (None, size))):
             part.discard()
             raise _Interrupted("the file changed on the server while it was downloaded")
         etag = answer.headers.get("ETag", "")
@@ -264,19 +243,35 @@ def _copy(
             bar.advance(task, len(chunk))
 
 
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error or type(error).__name__)
+# --- Verifying ------------------------------------------------------------------------------
 
 
-def _expected(record: Path, sha256: str | None, md5: str | None) -> tuple[str, str] | None:
-    """The kind and hex digits of the checksum that the file must have; None at the first time."""
+class _Checksum(NamedTuple):
+    kind: str  # a name that hashlib knows
+    digits: str
+    origin: str  # who says so
+
+
+def _expected(record: Path, sha256: str | None, md5: str | None) -> _Checksum | None:
+    """The checksum that the file must have; None at the first time where none is published."""
     if sha256:
-        return "sha256", sha256.lower()
+        return _Checksum("sha256", sha256.lower(), "as published")
     if md5:
-        return "md5", md5.lower()
+        return _Checksum("md5", md5.lower(), "as published")
     with suppress(OSError, IndexError):
-        return "sha256", record.read_text(encoding="utf-8").split()[0]
+        digits = record.read_text(encoding="utf-8").split()[0]
+        return _Checksum("sha256", digits, f"as recorded in {record} when it first came")
     return None
+
+
+def _what_is_wrong(path: Path, suffix: str, expected: _Checksum | None) -> str | None:
+    """Why a file's content cannot be trusted, or None."""
+    if expected is None:
+        return damage(path, suffix)
+    found = _digest(expected.kind, path)
+    if found == expected.digits:
+        return None
+    return f"its {expected.kind} is {found} instead of {expected.digits}, {expected.origin}"
 
 
 def _digest(kind: str, path: Path) -> str:
@@ -287,36 +282,3 @@ def _digest(kind: str, path: Path) -> str:
 def _keep_record(record: Path, path: Path) -> None:
     """In the form that `sha256sum --check` reads."""
     record.write_text(f"{_digest('sha256', path)}  {record.stem}\n", encoding="utf-8")
-
-
-def _check_kept(path: Path, record: Path, expected: tuple[str, str] | None) -> None:
-    """A file that is there already must be the one that was downloaded."""
-    wrong = _what_is_wrong(path, path.suffix, expected)
-    if wrong:
-        raise DataError(f"{path} is not as it should be: {wrong}. Delete it to download it again.")
-    if expected is None:
-        with suppress(OSError):  # a folder that may only be read
-            _keep_record(record, path)
-
-
-def _what_is_wrong(path: Path, suffix: str, expected: tuple[str, str] | None) -> str | None:
-    """Why a file's content cannot be trusted, or None.
-
-    Without a checksum to go by, archives are read through: both forms carry their own.
-    """
-    if expected is not None:
-        kind, wanted = expected
-        found = _digest(kind, path)
-        return None if found == wanted else f"its {kind} is {found} instead of {wanted}"
-    try:
-        if suffix == ".gz":
-            with gzip.open(path) as opened:
-                while opened.read(CHUNK):
-                    pass
-        elif suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-                return f"'{damaged}' in it is damaged" if damaged else None
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        return f"what came is not a whole {suffix} file ({error})"
-    return None

@@ -6,7 +6,7 @@ value and fix, or, where the caller asked for it, drops the bad rows and notes h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -72,6 +72,23 @@ class Table:
         )
         kept = self.with_notes(note)
         return replace(kept, frame=self.frame.filter(~bad), places=self.places[~bad])
+
+    def report(self, bad: Sequence[tuple[int, str]], what: str) -> Table:
+        """The same table, or an error where lines could not even become rows.
+
+        Args:
+            bad: line and what is wrong with it, first line first.
+            what: completes "dropped 3 ...".
+
+        Raises:
+            DataError: if there is a bad line and `on_error` is "stop".
+        """
+        if not bad:
+            return self
+        line, sentence = bad[0]
+        if self.on_error == "stop":
+            raise DataError(f"{self.name}, line {line}: {sentence}. {MEND}")
+        return self.with_notes(f"{self.name}: dropped {len(bad)} {what} (first: line {line}).")
 
     def with_frame(self, frame: pl.DataFrame) -> Table:
         """The same rows with other columns."""

@@ -70,6 +70,7 @@ FEATURE_WEIGHTS = {"genres": 0.6, "themes": 1.0, "director": 0.8, "era": 0.4}
 SIMILAR_FILMS, SHARPNESS = 20, 1 / 0.08
 SMALLEST_SHELF = 4
 PLACES = 6
+SLOWEST, FASTEST = 0.05, 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +232,7 @@ def _viewers(
         shelf_US=shelf_US.reshape(users, PLACES),
         country_US=country_US.reshape(users, PLACES),
         start_U=rng.uniform(0, PLACES, users),
-        speed_U=rng.uniform(0.05, 0.15, users),
+        speed_U=rng.uniform(SLOWEST, FASTEST, users),
     )
 
 

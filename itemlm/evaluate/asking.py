@@ -94,9 +94,10 @@ def _check(
 ) -> None:
     """Refuse a batch of answers that breaks the contract; `first` is the batch's first question."""
 
-    def refuse(bad_B: BoolArray, what: str) -> None:
-        if bad_B.any():
-            raise DataError(f"'{name}', question {first + int(bad_B.argmax())}: {what}")
+    def refuse(bad_BX: BoolArray, what: str) -> None:
+        if bad_BX.any():
+            question = first + int(bad_BX.any(axis=1).argmax())
+            raise DataError(f"'{name}', question {question}: {what}")
 
     expected = (len(batch), k)
     if rows_BK.shape != expected or scores_BK.shape != expected:
@@ -109,29 +110,29 @@ def _check(
         raise DataError(f"'{name}' gave item rows as {rows_BK.dtype}, but they must be integers.")
     real_BK = rows_BK >= 0
     refuse(
-        ((rows_BK < -1) | (rows_BK >= items)).any(axis=1),
+        (rows_BK < -1) | (rows_BK >= items),
         f"an item row is outside -1 to {items - 1}. The catalog has {items} items; was the model "
         "made for other data?",
     )
     refuse(
-        (real_BK[:, 1:] & ~real_BK[:, :-1]).any(axis=1),
+        real_BK[:, 1:] & ~real_BK[:, :-1],
         "an empty place (row -1) stands before an item. Empty places belong at the end.",
     )
     refuse(
-        (np.isnan(scores_BK) & real_BK).any(axis=1),
+        np.isnan(scores_BK) & real_BK,
         "a score is NaN, so its item has no rank. Look for a division by zero or diverged "
         "training.",
     )
     ordered_BK = np.sort(rows_BK, axis=1)
     refuse(
-        ((ordered_BK[:, 1:] == ordered_BK[:, :-1]) & (ordered_BK[:, 1:] >= 0)).any(axis=1),
+        (ordered_BK[:, 1:] == ordered_BK[:, :-1]) & (ordered_BK[:, 1:] >= 0),
         "an item is recommended twice. Each item may have one place in a list.",
     )
     query_BK = np.arange(len(batch))[:, None]
     seen_E = batch.query_of_event * items + batch.item_rows
     seen_BK = np.isin(query_BK * items + rows_BK, seen_E) & real_BK
     refuse(
-        seen_BK.any(axis=1),
+        seen_BK,
         "an item of the history is recommended, although `exclude_seen` asked to leave those out. "
         "All recommenders must be masked alike, or their figures cannot be compared.",
     )

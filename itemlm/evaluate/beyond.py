@@ -5,7 +5,7 @@ the whole catalog and are very novel. Read them beside accuracy.
 
 Sources     Vargas and Castells, RecSys 2011 (novelty as -log2 of popularity).
             Abdollahpouri et al., RMSE workshop 2019 (popularity lift).
-            Steck, "Calibrated Recommendations", RecSys 2018 (calibration; there with KL divergence).
+            Steck, "Calibrated Recommendations", RecSys 2018 (calibration, by KL there).
 Shapes      Q questions, K places, N items, C categories.
 """
 
@@ -34,8 +34,8 @@ class Beyond:
         popularity_lift: mean popularity of recommended items / that of the histories' items, each
             a mean of per-question means. 1 means as popular as what people chose before; None
             without histories.
-        intra_list_similarity: mean Jaccard similarity of the categories of two items of a list; None
-            without categories.
+        intra_list_similarity: mean Jaccard similarity of the categories of two items of a list;
+            None without categories.
         calibration: mean Jensen-Shannon divergence (base 2) between the categories of the history
             and of the list; 0 the same mixture, 1 nothing in common. None without categories.
     """
@@ -82,7 +82,7 @@ def categories_of(catalog: pl.DataFrame) -> Categories | None:
     if values.dtype == pl.List:
         pairs = pairs.explode("value")
     pairs = pairs.drop_nulls().unique(maintain_order=True)
-    codes = pairs["value"].rank("dense").to_numpy() - 1
+    codes = pairs["value"].rank("dense").to_numpy().astype(np.int64) - 1
     shape = (catalog.height + 1, int(codes.max(initial=-1)) + 1)
     entries = (np.ones(len(codes)), (pairs["row"].to_numpy(), codes))
     return Categories(column=columns[0], has_NC=sparse.csr_matrix(entries, shape=shape))

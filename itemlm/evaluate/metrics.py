@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -28,12 +27,12 @@ class Targets:
     Attributes:
         question_P: the question of each pair, ascending.
         item_P: the item row of each pair.
-        questions: Q.
+        count_Q: targets of each question.
     """
 
     question_P: IntArray
     item_P: IntArray
-    questions: int
+    count_Q: IntArray
 
     @classmethod
     def of(cls, held_out: HeldOut) -> Targets:
@@ -59,29 +58,32 @@ class Targets:
         if (counts_Q > 1).any():
             pairs_P2 = np.unique(np.stack([question_P, item_P], axis=1), axis=0)
             question_P, item_P = pairs_P2[:, 0], pairs_P2[:, 1]
-        return cls(question_P=question_P, item_P=item_P, questions=questions)
+            counts_Q = np.bincount(question_P)
+        return cls(question_P=question_P, item_P=item_P, count_Q=counts_Q)
 
-    @cached_property
-    def count_Q(self) -> IntArray:
-        """Targets per question."""
-        return np.bincount(self.question_P, minlength=self.questions)
+    def __len__(self) -> int:
+        """Questions."""
+        return len(self.count_Q)
 
     def only(self, keep_P: BoolArray) -> tuple[Targets, IntArray]:
         """The marked targets, and the questions that still have one (renumbered in order)."""
         asked, question_P = np.unique(self.question_P[keep_P], return_inverse=True)
-        kept = Targets(question_P=question_P, item_P=self.item_P[keep_P], questions=len(asked))
+        kept = Targets(
+            question_P=question_P, item_P=self.item_P[keep_P], count_Q=np.bincount(question_P)
+        )
         return kept, asked
 
 
 def places(lists_QK: IntArray, targets: Targets) -> IntArray:
     """[P] place of every target in its question's list, counted from 0; K where it is missing."""
     match_PK = lists_QK[targets.question_P] == targets.item_P[:, None]
-    return np.where(match_PK.any(axis=1), match_PK.argmax(axis=1), lists_QK.shape[1])
+    place_P: IntArray = np.where(match_PK.any(axis=1), match_PK.argmax(axis=1), lists_QK.shape[1])
+    return place_P
 
 
 def hits(place_P: IntArray, targets: Targets, k: int) -> BoolArray:
     """hits_QK: does this place of the list hold a target?"""
-    hits_QK = np.zeros((targets.questions, k), dtype=bool)
+    hits_QK = np.zeros((len(targets), k), dtype=bool)
     found_P = place_P < k
     hits_QK[targets.question_P[found_P], place_P[found_P]] = True
     return hits_QK
@@ -89,7 +91,8 @@ def hits(place_P: IntArray, targets: Targets, k: int) -> BoolArray:
 
 def recall(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     """Recall@k: targets in the first k places / all targets of the question."""
-    return hits_QK.sum(axis=1) / targets_Q
+    recall_Q: FloatArray = hits_QK.sum(axis=1) / targets_Q
+    return recall_Q
 
 
 def ndcg(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
@@ -101,7 +104,8 @@ def ndcg(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     k = hits_QK.shape[1]
     discount_K = 1 / np.log2(np.arange(2, k + 2))
     ideal_K = np.cumsum(discount_K)
-    return (hits_QK @ discount_K) / ideal_K[np.minimum(targets_Q, k) - 1]
+    ndcg_Q: FloatArray = (hits_QK @ discount_K) / ideal_K[np.minimum(targets_Q, k) - 1]
+    return ndcg_Q
 
 
 def hit_rate(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
@@ -111,12 +115,15 @@ def hit_rate(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
 
 def mrr(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     """MRR@k: 1 / place of the first hit, places from 1; 0 without a hit in the first k."""
-    return np.where(hits_QK.any(axis=1), 1 / (1 + hits_QK.argmax(axis=1)), 0.0)
+    place_Q = 1 + hits_QK.argmax(axis=1)
+    mrr_Q: FloatArray = hits_QK.any(axis=1) / place_Q
+    return mrr_Q
 
 
 def precision(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     """Precision@k: hits in the first k places / k, also where the list is shorter than k."""
-    return hits_QK.mean(axis=1)
+    precision_Q: FloatArray = hits_QK.sum(axis=1) / hits_QK.shape[1]
+    return precision_Q
 
 
 def average_precision(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
@@ -125,7 +132,8 @@ def average_precision(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     Like trec_eval's `map_cut`. Others divide by min(k, targets): see `itemlm.evaluate.conventions`.
     """
     precision_QK = np.cumsum(hits_QK, axis=1) / np.arange(1, hits_QK.shape[1] + 1)
-    return (precision_QK * hits_QK).sum(axis=1) / targets_Q
+    ap_Q: FloatArray = (precision_QK * hits_QK).sum(axis=1) / targets_Q
+    return ap_Q
 
 
 METRICS: dict[str, Callable[[BoolArray, IntArray], FloatArray]] = {

@@ -40,12 +40,11 @@ def slices_of(held_out: HeldOut, targets: Targets) -> list[Slice]:
     return [part for part in found if part.keep_P.any()]
 
 
-def repeats(held_out: HeldOut, targets: Targets) -> BoolArray:
-    """[P] targets that are already in the history of their question."""
+def new_targets(held_out: HeldOut, targets: Targets) -> BoolArray:
+    """[P] targets that are not in the history of their question; masking hides all others."""
     items = len(held_out.train_counts_N)
     seen_E = held_out.queries.query_of_event * items + held_out.queries.item_rows
-    found_P: BoolArray = np.isin(targets.question_P * items + targets.item_P, seen_E)
-    return found_P
+    return ~np.isin(targets.question_P * items + targets.item_P, seen_E)
 
 
 def _by_popularity(train_counts_N: IntArray, targets: Targets) -> list[Slice]:

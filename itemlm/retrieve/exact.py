@@ -98,7 +98,8 @@ def _best(block_BN: FloatArray, k: int, tie_seed: int) -> tuple[IntArray, FloatA
         )
     kth_B1 = largest_BK[:, :1]
 
-    above_B, above_rows = np.nonzero(block_BN > kth_B1)
+    # On flat indices: several times faster than nonzero of a matrix.
+    above_B, above_rows = np.divmod(np.flatnonzero(block_BN > kth_B1), items)
     rank_in_line = np.arange(len(above_B)) - np.searchsorted(above_B, np.arange(queries))[above_B]
     rows_B2K = np.full((queries, 2 * k), -1, dtype=np.int64)
     rows_B2K[above_B, rank_in_line] = above_rows

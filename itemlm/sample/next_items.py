@@ -63,11 +63,15 @@ class NextItems:
         self, sequences: Sequences, *, padding: int, length: int, batch_size: int, seed: int
     ) -> None:
         self.item_rows = sequences.item_rows
-        self.starts_W, self.lengths_W = windows(sequences.offsets, length)
+        self.starts_W, self.lengths_W = self._cut(sequences.offsets, length)
         if not len(self.starts_W):
             raise DataError("no user has two events, so there is no next item to learn from.")
         self.padding, self.batch_size, self.seed = padding, batch_size, seed
         self.steps = -(-len(self.starts_W) // batch_size)
+
+    @staticmethod
+    def _cut(offsets: IntArray, length: int) -> tuple[IntArray, IntArray]:
+        return windows(offsets, length)
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[SequenceBatch]:
         """The batches of an epoch, without its first `skip`."""
@@ -79,3 +83,23 @@ class NextItems:
                 lengths_B=torch.from_numpy(lengths_B),
                 targets_BT=gather_windows(self.item_rows, starts_B + 1, lengths_B, -1),
             )
+
+
+class Prefixes(NextItems):
+    """Each event once as the item to predict, after the up to `length` events before it.
+
+    The sliding window of models that learn from one target at a time: only the last position of
+    each window is meant, though `targets_BT` holds them all.
+    """
+
+    @staticmethod
+    def _cut(offsets: IntArray, length: int) -> tuple[IntArray, IntArray]:
+        return prefixes(offsets, length)
+
+
+def prefixes(offsets: IntArray, length: int) -> tuple[IntArray, IntArray]:
+    """starts_W and lengths_W of what comes before each event but a user's first."""
+    stops_W = np.delete(np.arange(offsets[-1]), offsets[:-1][np.diff(offsets) > 0])
+    firsts_W = np.repeat(offsets[:-1], np.maximum(np.diff(offsets) - 1, 0))
+    starts_W = np.maximum(stops_W - length, firsts_W)
+    return starts_W, stops_W - starts_W

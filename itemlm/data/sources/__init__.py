@@ -17,8 +17,9 @@ from pathlib import Path
 
 import polars as pl
 
+from itemlm.data.archive import unpack
 from itemlm.data.dataset import Dataset
-from itemlm.data.download import fetch, unpack
+from itemlm.data.download import fetch
 from itemlm.data.sources import amazon2014, movielens
 from itemlm.types import DataError, UnknownName
 
@@ -45,7 +46,7 @@ class Source:
         name: what users call it, and the name of its folder.
         title, home: for people.
         licence: who may use it for what, in a sentence.
-        files: to download; a zip archive is unpacked.
+        files: to download: plain files, or one zip archive, which is unpacked.
         read: the folder with the files, and the name, to a Dataset.
         releases: name of each published release -> its users, items and events.
         traps: what is known to go wrong with it.
@@ -145,6 +146,8 @@ _SOURCES = (
         other_folders=("ml-latest-small-2016",),
     ),
 )
+# What readers raise on files that are cut, damaged or something else.
+_UNREADABLE = (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, ValueError, SyntaxError)
 TABLE: dict[str, Source] = {source.name: source for source in _SOURCES}
 
 
@@ -170,7 +173,7 @@ def load(name: str, folder: Path | str | None = None) -> Dataset:
     place = _find(source, None if folder is None else Path(folder)) or _download(source)
     try:
         dataset = source.read(place, name)
-    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, ValueError) as error:
+    except _UNREADABLE as error:
         cause = str(error).partition("\n")[0]
         raise DataError(
             f"could not read {source.title} in {place}: {cause}. Replace the files with fresh "

@@ -22,6 +22,7 @@ import re
 from pathlib import Path
 
 import polars as pl
+from polars.datatypes import DataType, DataTypeClass
 
 from itemlm.data.dataset import Dataset
 from itemlm.data.sources.files import need, read_sequences
@@ -34,7 +35,7 @@ CATEGORIES = {
 }
 SECOND = 1000  # our timestamps are milliseconds
 
-_ITEM = {
+_ITEM: dict[str, DataType | DataTypeClass] = {
     "item_id": pl.Int64,
     "asin": pl.String,
     "title": pl.String,
@@ -42,7 +43,7 @@ _ITEM = {
     "brand": pl.String,
     "brand_inferred": pl.String,
 }
-_REVIEW = {
+_REVIEW: dict[str, DataType | DataTypeClass] = {
     "reviewerID": pl.String,
     "asin": pl.String,
     "overall": pl.Float32,
@@ -71,8 +72,9 @@ def _read_prepared(folder: Path, name: str) -> Dataset:
     else:
         events = read_sequences(*need(folder, "sequences.txt"))
         notes = [
-            "No timestamps, only the published order. Where days tie it may follow the ASIN, which "
-            "nothing can undo here: figures on this form are flattering."
+            "No timestamps, only the published order, and that orders ties by ASIN: in Toys the "
+            "last item has the higher one for 75 % of users. Nothing can undo this here, so "
+            "figures on this form flatter."
         ]
     events = events.rename({"item_id": "number"}).join(
         items.select(number="item_id", item_id="asin"),
@@ -85,7 +87,8 @@ def _read_prepared(folder: Path, name: str) -> Dataset:
         raise DataError(f"{folder} has an event with item {number}, which items.jsonl lacks.")
     if items["brand"].null_count() == items.height:
         items = items.with_columns(brand="brand_inferred")
-        notes.append("Brands are inferred from titles where no brand was recorded.")
+        named = items.height - items["brand"].null_count()
+        notes.append(f"Brands are inferred from titles, for {named:,} of {items.height:,} items.")
     return Dataset.build(events.drop("number"), _catalog(items), name=name, notes=tuple(notes))
 
 
@@ -95,16 +98,10 @@ def _fill_times(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     filled = table.with_columns(
         (pl.col("timestamp") * SECOND).forward_fill().backward_fill().over("user_id")
     )
+    users = filled.filter(pl.col("timestamp").is_null())["user_id"].n_unique()
     # Users without any time: the middle of the data, one millisecond apart to keep their order.
-    timeless = pl.col("timestamp").is_null()
-    median = int(pl.Series(filled["timestamp"].median() or 0).cast(pl.Int64)[0])
-    users = filled.filter(timeless)["user_id"].n_unique()
-    filled = filled.with_columns(
-        pl.when(timeless)
-        .then(median + pl.col("position"))
-        .otherwise("timestamp")
-        .alias("timestamp")
-    )
+    middle = pl.col("timestamp").median().fill_null(0).cast(pl.Int64)
+    filled = filled.with_columns(pl.col("timestamp").fill_null(middle + pl.col("position")))
     notes = []
     if empty:
         notes.append(
@@ -121,7 +118,8 @@ def _fill_times(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 def _read_official(folder: Path, name: str) -> Dataset:
     category = CATEGORIES[name]
     reviews, meta = need(folder, f"reviews_{category}_5.json.gz", f"meta_{category}.json.gz")
-    events = pl.scan_ndjson(reviews, schema=_REVIEW).collect()
+    with gzip.open(reviews) as lines:
+        events = pl.read_ndjson(lines.read(), schema=_REVIEW)
     events = events.select(
         user_id="reviewerID",
         item_id="asin",

@@ -24,39 +24,19 @@ SECOND = 1000  # our timestamps are milliseconds
 
 # u.item marks genres with 19 flags in this order.
 GENRES_100K = (
-    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy "
-    "Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western"
-).split()
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
+    "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
+    "Thriller", "War", "Western",
+)  # fmt: skip
 AGES_1M = {
     1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+",
 }  # fmt: skip
-OCCUPATIONS_1M = dict(
-    enumerate(
-        (
-            "other",
-            "academic/educator",
-            "artist",
-            "clerical/admin",
-            "college/grad student",
-            "customer service",
-            "doctor/health care",
-            "executive/managerial",
-            "farmer",
-            "homemaker",
-            "K-12 student",
-            "lawyer",
-            "programmer",
-            "retired",
-            "sales/marketing",
-            "scientist",
-            "self-employed",
-            "technician/engineer",
-            "tradesman/craftsman",
-            "unemployed",
-            "writer",
-        )
-    )
-)
+OCCUPATIONS_1M = (
+    "other", "academic/educator", "artist", "clerical/admin", "college/grad student",
+    "customer service", "doctor/health care", "executive/managerial", "farmer", "homemaker",
+    "K-12 student", "lawyer", "programmer", "retired", "sales/marketing", "scientist",
+    "self-employed", "technician/engineer", "tradesman/craftsman", "unemployed", "writer",
+)  # fmt: skip
 
 Columns = dict[str, DataTypeClass]
 RATING: Columns = {
@@ -70,7 +50,7 @@ RATING: Columns = {
 def read_100k(folder: Path, name: str) -> Dataset:
     """`u.data`, `u.item`, and the users from `u.user` or RecBole's `ml-100k.user`."""
     ratings, films = need(folder, "u.data", "u.item")
-    flags: Columns = {genre: pl.Int8 for genre in GENRES_100K}
+    flags: Columns = dict.fromkeys(GENRES_100K, pl.Int8)
     about: Columns = {
         "item_id": pl.Int64,
         "title": pl.String,
@@ -127,7 +107,7 @@ def read_1m(folder: Path, name: str) -> Dataset:
     }
     profiles = _table(people, "::", person).with_columns(
         pl.col("age").replace_strict(AGES_1M, default=None),
-        pl.col("occupation").replace_strict(OCCUPATIONS_1M, default=None),
+        pl.col("occupation").replace_strict(dict(enumerate(OCCUPATIONS_1M)), default=None),
     )
     catalog = catalog.select("item_id", "title", _year(), _genres())
     return Dataset.build(events, catalog, profiles, name=name, notes=notes)
@@ -194,5 +174,5 @@ def _year() -> pl.Expr:
 
 
 def _genres() -> pl.Expr:
-    listed = pl.col("genres").str.split("|")
-    return listed.list.set_difference(["(no genres listed)"]).alias("genres")
+    known = pl.element().filter(pl.element() != "(no genres listed)")
+    return pl.col("genres").str.split("|").list.eval(known)

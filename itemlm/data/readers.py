@@ -1,0 +1,258 @@
+"""Readers: files and frames of any origin into a Dataset, or a sentence that says what is wrong.
+
+The way of the data: `files` and `frames` make Tables of what was given, `columns` guesses which
+column is which, `values` understands ids, moments and numbers, and this module checks the rows,
+fits the tables to each other and tells in the dataset's notes what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from itemlm.data import values
+from itemlm.data.columns import NAMES, WHAT, check_roles, find_column, missing_column, quoted
+from itemlm.data.dataset import Dataset
+from itemlm.data.files import PathLike, read_table
+from itemlm.data.frames import FrameLike, frame_table
+from itemlm.data.table import OnError, Table
+from itemlm.types import ConfigError, DataError
+
+__all__ = ["FrameLike", "OnError", "PathLike", "read_files", "read_frames"]
+
+FORMS = {
+    "timestamp": "It may be an ISO date or date-time (2020-01-31, 2020-01-31T23:59:59+02:00) or a "
+    "number of seconds, milli-, micro- or nanoseconds since 1970, the same in the whole column",
+    "value": "It must be a number",
+}
+
+
+def read_files(
+    events: PathLike,
+    items: PathLike | None,
+    users: PathLike | None,
+    *,
+    columns: Mapping[str, str],
+    name: str | None,
+    on_error: OnError,
+    encoding: str,
+) -> Dataset:
+    """See `Dataset.from_files`."""
+
+    def read(path: PathLike, what: str) -> Table:
+        return read_table(path, what, encoding=encoding, on_error=_checked(on_error))
+
+    return _dataset(
+        read(events, "events"),
+        None if items is None else read(items, "items"),
+        None if users is None else read(users, "users"),
+        columns=columns,
+        name=name or Path(events).name.split(".")[0],
+    )
+
+
+def read_frames(
+    events: FrameLike,
+    items: FrameLike | None,
+    users: FrameLike | None,
+    *,
+    columns: Mapping[str, str],
+    name: str,
+    on_error: OnError,
+) -> Dataset:
+    """See `Dataset.from_frames`."""
+
+    def read(frame: FrameLike, what: str) -> Table:
+        return frame_table(frame, what, on_error=_checked(on_error))
+
+    return _dataset(
+        read(events, "events"),
+        None if items is None else read(items, "items"),
+        None if users is None else read(users, "users"),
+        columns=columns,
+        name=name,
+    )
+
+
+def _checked(on_error: OnError) -> OnError:
+    if on_error not in ("stop", "drop"):
+        raise ConfigError(f"on_error is '{on_error}', but it can only be 'stop' or 'drop'.")
+    return on_error
+
+
+def _dataset(
+    events: Table,
+    items: Table | None,
+    users: Table | None,
+    *,
+    columns: Mapping[str, str],
+    name: str,
+) -> Dataset:
+    # 1. Know which column is which. Other files may call an id as the event file does.
+    in_events, in_items, in_users = (
+        [] if table is None else table.frame.columns for table in (events, items, users)
+    )
+    check_roles(
+        columns,
+        {
+            "user_id": (in_events, in_users),
+            "item_id": (in_events, in_items),
+            "timestamp": (in_events,),
+            "value": (in_events,),
+        },
+    )
+    column_of = {role: find_column(role, in_events, columns) for role in NAMES}
+
+    # 2. Understand each table for itself.
+    events = _events(events, column_of)
+    if items is not None:
+        items = _entities(items, "item_id", columns, like=column_of["item_id"])
+    if users is not None:
+        users = _entities(users, "user_id", columns, like=column_of["user_id"])
+
+    # 3. Fit them to each other: no event of an item that does not exist, ids of one type.
+    if items is not None:
+        events, items = _one_id_type("item_id", events, items)
+        events = _of_known_items(events, items)
+    events, items = _one_id_type("item_id", events, items)
+    events, users = _one_id_type("user_id", events, users)
+
+    # 4. Is there anything to learn?
+    if events.frame.is_empty():
+        raise DataError(f"{events.name} has no rows that can be used. {' '.join(events.notes)}")
+    if events.frame["user_id"].n_unique() == 1:
+        raise DataError(
+            f"{events.name} holds the events of one user only ({events.frame['user_id'][0]!r}). "
+            "What people have in common can be learned from two users or more. Is "
+            f"'{column_of['user_id']}' the right column? Name another with "
+            "columns={'user_id': ...} (--column user_id=...)."
+        )
+    tables = [table for table in (events, items, users) if table is not None]
+    return Dataset.build(
+        events.frame.select(role for role in NAMES if column_of[role] is not None),
+        None if items is None else items.frame,
+        None if users is None else users.frame,
+        name=name,
+        notes=tuple(note for table in tables for note in table.notes),
+    )
+
+
+def _events(table: Table, column_of: Mapping[str, str | None]) -> Table:
+    """The log under our names, without the rows in which something is missing."""
+    _check_rows(table)
+    used = {role: column for role, column in column_of.items() if column is not None}
+    for role in ("user_id", "item_id"):
+        if role not in used:
+            raise missing_column(role, table.name, table.frame.columns)
+    twice = [column for column in used.values() if list(used.values()).count(column) > 1]
+    if twice:
+        roles = " and ".join(role for role, column in used.items() if column == twice[0])
+        raise DataError(f"{table.name}: column '{twice[0]}' cannot be both {roles}.")
+    raw = {role: table.frame[column] for role, column in used.items()}
+    ours = {role: values.as_ids(raw[role]) for role in ("user_id", "item_id")}
+    words = "order of the rows"
+    if "timestamp" in used:
+        ours["timestamp"], words = values.as_milliseconds(raw["timestamp"])
+    if "value" in used:
+        ours["value"] = values.as_numbers(raw["value"])
+    # The columns as they were read stand beside ours, to be quoted where ours could not be made.
+    frame = {**ours, **{_raw(role): column for role, column in raw.items()}}
+    told = _told(table, used, {"timestamp": f" ({words})"})
+    if "timestamp" not in used:
+        told += " It has no timestamps: the order of its rows is taken as the order of events."
+    table = table.with_notes(told).with_frame(pl.DataFrame(frame))
+    for role in used:
+        table = _reject_missing(table, role)
+    return table
+
+
+def _entities(table: Table, role: str, columns: Mapping[str, str], *, like: str | None) -> Table:
+    """A catalog or user profiles: the id under our name, then every further column as it is."""
+    _check_rows(table)
+    column = find_column(role, table.frame.columns, columns, like=like, last_resort="id")
+    if column is None:
+        raise missing_column(role, table.name, table.frame.columns)
+    frame, split = {role: values.as_ids(table.frame[column])}, []
+    for other in table.frame.drop(column):
+        series = other
+        if table.text:
+            series, was_split = values.typed(other, table.kinds.get(other.name))
+            split += [other.name] if was_split else []
+        else:
+            series = values.plain(other)
+        frame[f"{role}_2" if other.name == role else other.name] = series
+    told = _told(table, {role: column}, {})
+    if split:
+        told += f" Split at '|' into lists: {quoted(split)}."
+    raw = {_raw(role): table.frame[column]}
+    table = table.with_notes(told).with_frame(pl.DataFrame({**frame, **raw}))
+    table = _reject_missing(table, role)
+    ids = table.frame[role]
+
+    def say(row: int) -> str:
+        earlier = table.where(int((ids == ids[row]).arg_max() or 0))
+        return f"{role} {ids[row]!r} stands a second time (first: {earlier})"
+
+    table = table.reject(~ids.is_first_distinct().to_numpy(), f"an {role} that came before", say)
+    return table.with_frame(table.frame.drop(_raw(role)))
+
+
+def _check_rows(table: Table) -> None:
+    if table.frame.is_empty():
+        so_far = "".join(f" {note}" for note in table.notes)
+        raise DataError(
+            f"{table.name} has no rows under its header, so there is nothing to read.{so_far}"
+        )
+
+
+def _raw(role: str) -> str:
+    return f"{role} as it was read"
+
+
+def _told(table: Table, used: Mapping[str, str], remarks: Mapping[str, str]) -> str:
+    """The note about which column was taken as what."""
+    taken = [f"'{column}' as {role}{remarks.get(role, '')}" for role, column in used.items()]
+    return f"{table.name}: took {', '.join(taken)}."
+
+
+def _reject_missing(table: Table, role: str) -> Table:
+    raw = table.frame[_raw(role)]
+
+    def say(row: int) -> str:
+        if role in FORMS:
+            without = f"To do without {WHAT[role]}s, give columns={{'{role}': ''}}"
+            return f"{WHAT[role]} {_shown(raw[row])} cannot be read. {FORMS[role]}. {without}"
+        return f"{WHAT[role]} is {_shown(raw[row])}, but every row needs one"
+
+    return table.reject(table.frame[role].is_null().to_numpy(), f"no usable {role}", say)
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None or value == "" else repr(value)
+
+
+def _one_id_type(role: str, *tables: Table | None) -> list[Any]:
+    """The tables with their ids all integers or all strings."""
+    there = [table for table in tables if table is not None]
+    same = iter(values.same_type(*(table.frame[role] for table in there)))
+    return [
+        None if table is None else table.with_frame(table.frame.with_columns(next(same)))
+        for table in tables
+    ]
+
+
+def _of_known_items(events: Table, items: Table) -> Table:
+    ids = events.frame["item_id"]
+    unknown = ~ids.is_in(items.frame["item_id"].implode())
+    count = int(unknown.sum())
+
+    def say(row: int) -> str:
+        return (
+            f"item {ids[row]!r} is not in {items.name} ({count} of {len(ids)} events name items "
+            "that are missing there)"
+        )
+
+    return events.reject(unknown.to_numpy(), f"an item that {items.name} lacks", say)

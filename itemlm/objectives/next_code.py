@@ -1,0 +1,31 @@
+"""Cross-entropy of the next code of a Semantic ID.
+
+Shapes      M codes to predict at a level, V codes of that level, L levels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from itemlm.objectives.objective import Objective
+
+
+class NextCode(Objective):
+    """Mean over levels of the cross-entropy of each level's codes.
+
+    Needs a model with `model(batch)` returning, for each level, logits_MV and the right codes_M.
+    """
+
+    def forward(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """The mean over the batch."""
+        levels = [cross_entropy(logits.float(), codes) for logits, codes in model(batch)]
+        return {"next_code": torch.stack(levels).mean()}
+
+
+def next_code() -> NextCode:
+    """Cross-entropy of the next code; see `NextCode`."""
+    return NextCode()

@@ -1,0 +1,152 @@
+"""TIGER: give every item an address learned from its text, and write the next item's address.
+
+Rajput et al., "Recommender Systems with Generative Retrieval", NeurIPS 2023. arXiv:2305.05065
+
+The idea    An item's vector is quantised to a short tuple of codes, its Semantic ID; similar items
+            share leading codes. A transformer reads the codes of a history and writes those of the
+            next item, so the decoder is the index.
+Departures  The default trains a decoder-only transformer on every code of a history in one pass;
+            `Config.as_published()` restores the encoder-decoder, which learns one item per pass.
+            Residual k-means instead of RQ-VAE by default. Each level has its own softmax. Learned
+            positions per item instead of relative biases, AdamW and cosine instead of Adafactor,
+            and no user token (the paper's ablation finds no gain from it). The trie lets the beam
+            write only items that exist and may be shown; the paper drops invalid ones afterwards.
+Measured    docs/papers/tiger.md
+Shapes      N items, D width of an item's vector, L codes per item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from itemlm.data.dataset import Dataset
+from itemlm.encode import encoder_named
+from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
+from itemlm.objectives.next_code import next_code
+from itemlm.recommender import Catalog, Saved
+from itemlm.retrieve.code_beam import CodeBeam
+from itemlm.sample.next_items import NextItems, Prefixes
+from itemlm.text.describe import describe
+from itemlm.tokenize import tokenizer_named
+from itemlm.tokenize.tokens import ItemTokens
+from itemlm.train.optimizer import AdamW
+from itemlm.train.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of TIGER."""
+
+    encoder: str = "lsa"  # or the name or path of a sentence-transformers model
+    tokenizer: Literal["residual_kmeans", "rqvae", "random"] = "residual_kmeans"
+    levels: int = 3  # semantic codes per item; one more keeps items apart
+    codes: int = 256  # per level
+    model: Literal["decoder", "encoder_decoder"] = "decoder"
+    length: int = 20  # most recent items read
+    width: int = 128
+    blocks: int = 4
+    heads: int = 2
+    head_width: int = 64
+    inner: int = 512
+    dropout: float = 0.2
+    beams: int = 30
+    epochs: int = 100
+    patience: int = 10  # validations without a better NDCG@10
+    validate_every: int = 2
+    validation_questions: int = 4000
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+
+    @classmethod
+    def as_published(cls) -> Config:
+        """The paper's encoder-decoder, tokenizer and sizes."""
+        return cls(
+            tokenizer="rqvae",
+            model="encoder_decoder",
+            heads=6,
+            inner=1024,
+            dropout=0.1,
+            batch_size=256,
+            learning_rate=5e-4,
+        )
+
+    def shape(self) -> Shape:
+        """The sizes of the transformer."""
+        return Shape(
+            width=self.width,
+            blocks=self.blocks,
+            heads=self.heads,
+            head_width=self.head_width,
+            inner=self.inner,
+            dropout=self.dropout,
+        )
+
+
+def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
+    """Describe, tokenise, and train on a dataset."""
+    # 1. Describe every item with a vector made from its text.
+    encoder = encoder_named(config.encoder)
+    vectors_ND = run.keep("vectors", lambda: encoder.encode(describe(dataset)))
+    # 2. Turn each vector into a Semantic ID: a few codes, and one more that keeps items apart.
+    tokenize = tokenizer_named(config.tokenizer)
+    tokens = run.keep(
+        "tokens",
+        lambda: tokenize(vectors_ND, levels=config.levels, codes=config.codes, seed=run.seed),
+        ItemTokens,
+    )
+    # 3. Learn to write the next item's ID, code by code.
+    torch.manual_seed(run.seed)
+    codes_NL = torch.from_numpy(tokens.codes_NL.copy())
+    model = _model(config, codes_NL, tokens.levels).to(run.device)
+    recommender = _recommender(config, model, Catalog.of(dataset))
+    source = NextItems if config.model == "decoder" else Prefixes
+    examples = source(
+        dataset.sequences,
+        padding=len(dataset.items),
+        length=config.length,
+        batch_size=config.batch_size,
+        seed=run.seed,
+    )
+    run.train(
+        model,
+        next_code(),
+        examples,
+        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
+        config.epochs,
+        validate=recommender,
+        patience=config.patience,
+        questions=config.validation_questions,
+        validate_every=config.validate_every,
+    )
+    # 4. Recommend by beam search over the IDs of items that exist.
+    return recommender
+
+
+def restore(saved: Saved) -> CodeBeam:
+    """From saved parts."""
+    config = saved.config_of(Config)
+    codes_NL = torch.from_numpy(saved.state["table.codes_NL"][:-1])
+    outputs = [saved.state[f"table.outputs.{level}.weight"] for level in range(codes_NL.shape[1])]
+    model = _model(config, codes_NL, [len(weight) for weight in outputs])
+    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    return _recommender(config, model, saved.catalog)
+
+
+def _model(
+    config: Config, codes_NL: torch.Tensor, levels: tuple[int, ...] | list[int]
+) -> DecoderOnly | EncoderDecoder:
+    kind = DecoderOnly if config.model == "decoder" else EncoderDecoder
+    return kind(codes_NL, levels, config.length, config.shape())
+
+
+def _recommender(
+    config: Config, model: DecoderOnly | EncoderDecoder, catalog: Catalog
+) -> CodeBeam:
+    codes_NL = model.table.codes_NL[:-1].cpu().numpy()
+    return CodeBeam(
+        "tiger", model, codes_NL, catalog, config, length=config.length, beams=config.beams
+    )

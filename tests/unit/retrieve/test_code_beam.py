@@ -1,0 +1,99 @@
+"""Beam search over Semantic IDs, against scoring every item one by one."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape  # noqa: E402
+from itemlm.recommender import Catalog  # noqa: E402
+from itemlm.retrieve.code_beam import CodeBeam  # noqa: E402
+from itemlm.sample.next_items import SequenceBatch  # noqa: E402
+from itemlm.types import QueryBatch  # noqa: E402
+
+ITEMS, LEVELS, LENGTH = 40, (4, 5, 3), 3
+SHAPE = Shape(width=16, blocks=2, heads=2, head_width=8, inner=32, dropout=0.1)
+
+
+def random_codes(seed: int) -> np.ndarray:
+    """ITEMS distinct code tuples."""
+    every = np.stack(np.meshgrid(*map(np.arange, LEVELS)), -1).reshape(-1, len(LEVELS))
+    return np.random.default_rng(seed).permutation(every)[:ITEMS]
+
+
+@pytest.fixture(params=[DecoderOnly, EncoderDecoder])
+def beam(request):
+    """A code model with random weights, and a beam as wide as the catalog."""
+    torch.manual_seed(1)
+    codes_NL = random_codes(1)
+    model = request.param(torch.from_numpy(codes_NL), LEVELS, LENGTH, SHAPE)
+    for parameter in model.parameters():  # larger weights: histories must matter
+        torch.nn.init.normal_(parameter, std=0.4)
+    catalog = Catalog(pl.DataFrame({"item_id": range(ITEMS)}))
+    return CodeBeam("tiger", model, codes_NL, catalog, None, length=LENGTH, beams=ITEMS)
+
+
+def batch(histories, **changes):
+    """Queries from lists of item rows."""
+    return QueryBatch(
+        offsets=np.cumsum([0, *map(len, histories)]),
+        item_rows=np.array(sum(histories, []), dtype=np.int64),
+        user_rows=np.full(len(histories), -1),
+        **changes,
+    )
+
+
+def log_probability_of_every_item(beam, history):
+    """[N] sum over levels of log softmax, from training-style passes, one item at a time."""
+    beam.model.eval()
+    scores = []
+    recent = history[-LENGTH:]
+    for item in range(ITEMS):
+        window = [*recent, item]
+        sequences = SequenceBatch(
+            torch.tensor([window[:-1]]) if recent else torch.full((1, 1), ITEMS),
+            torch.tensor([len(recent)]),
+            torch.tensor([window[1:]]) if recent else torch.tensor([[item]]),
+        )
+        with torch.inference_mode():
+            levels = beam.model(sequences)
+        # The last item of the window is the one that was asked for.
+        logs = [logits.log_softmax(-1)[-1, codes[-1]] for logits, codes in levels]
+        scores.append(float(sum(logs)))
+    return np.array(scores)
+
+
+HISTORIES = [[3, 7], [1, 2, 3, 4, 5, 6], [0]]
+
+
+def test_a_wide_beam_ranks_like_scoring_every_item(beam):
+    rows_BK, scores_BK = beam.topk(batch(HISTORIES, exclude_seen=False), 10)
+    for history, rows_K, scores_K in zip(HISTORIES, rows_BK, scores_BK, strict=True):
+        expected_N = log_probability_of_every_item(beam, history)
+        assert rows_K.tolist() == np.argsort(-expected_N)[:10].tolist()
+        assert scores_K == pytest.approx(expected_N[rows_K], abs=1e-4)
+
+
+def test_seen_and_blocked_items_take_no_places(beam):
+    allowed_N = np.arange(ITEMS) % 2 == 0
+    rows_BK, scores_BK = beam.topk(batch(HISTORIES, allowed_N=allowed_N), ITEMS)
+    for history, rows_K, scores_K in zip(HISTORIES, rows_BK, scores_BK, strict=True):
+        may = set(np.flatnonzero(allowed_N)) - set(history)
+        assert rows_K[: len(may)].tolist() and set(rows_K[: len(may)]) == may
+        assert (rows_K[len(may) :] == -1).all()
+        assert np.isneginf(scores_K[len(may) :]).all()
+
+
+def test_one_by_one_equals_a_batch(beam):
+    """Padding and other queries change nothing, and a narrow beam still finds real items."""
+    beam.beams = 4
+    together, _ = beam.topk(batch([*HISTORIES, []]), 4)
+    alone = [beam.topk(batch([history]), 4)[0][0] for history in [*HISTORIES, []]]
+    assert together.tolist() == np.stack(alone).tolist()
+    assert (together >= 0).all()
+
+
+def test_a_repeated_item_in_the_history_is_counted_once(beam):
+    rows_once, _ = beam.topk(batch([[3, 7, 7]]), ITEMS)
+    assert (rows_once[0] >= 0).sum() == ITEMS - 2
