@@ -36,6 +36,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("playcount", "hours"),
     ),
 }
+LONGEST = 40  # characters of a column name in a message
 WHAT = {
     "user_id": "the user id",
     "item_id": "the item id",
@@ -99,7 +100,7 @@ def find_column(
 
 def missing_column(role: str, name: str, header: Sequence[str]) -> DataError:
     """The error for a column that could not be found or guessed."""
-    example = next((column for column in header if column), "NAME")
+    example = header[0] if len(header[0]) <= LONGEST else "NAME"
     return DataError(
         f"{name} has no column that looks like {WHAT[role]}. Its columns are {quoted(header)}. "
         f"Name the right one, as in columns={{'{role}': '{example}'}} (--column {role}={example})."
@@ -107,8 +108,8 @@ def missing_column(role: str, name: str, header: Sequence[str]) -> DataError:
 
 
 def quoted(names: Iterable[str], most: int = 30) -> str:
-    """`'a', 'b', 'c'`."""
-    listed = [f"'{name}'" for name in names]
+    """`'a', 'b', 'c'`, shortened where there are many or one is very long."""
+    listed = [f"'{name if len(name) <= LONGEST else name[:LONGEST] + '…'}'" for name in names]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 

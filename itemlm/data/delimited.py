@@ -70,7 +70,7 @@ def read_delimited(data: bytes, name: str) -> Delimited:
         separator = STAND_IN
 
     # 2. Name the columns.
-    fields = [field.strip() for field in next(csv.reader(head[:1], delimiter=separator))]
+    fields = [field.strip() for field in _cut(head[0], separator)]
     types = [TYPED.fullmatch(field) for field in fields]
     headless = any(NUMBER.fullmatch(field) for field in fields)
     if headless:
@@ -82,17 +82,15 @@ def read_delimited(data: bytes, name: str) -> Delimited:
 
     # 3. Read the records. Where tabs, bars or "::" separate, a quotation mark usually is just a
     #    character of a title: it encloses a field only if the lines do not come out even.
-    lines_R = None
-    quotes = b'"' in body
-    if not quotes or separator not in ",;":
-        lines_R = even_lines(body, separator, len(fields), quotes=False)
-        quotes = quotes and lines_R is None
-    if quotes:
+    enclosing = separator in ",;"
+    quotes = enclosing and b'"' in body
+    lines_R = even_lines(body, separator, len(fields), quotes=quotes)
+    if lines_R is None and not enclosing and b'"' in body:
         lines_R = even_lines(body, separator, len(fields), quotes=True)
+        quotes = lines_R is not None
     frame = None if lines_R is None else _fast(body, separator, columns, quotes)
-    if lines_R is not None and frame is not None and len(frame) == len(lines_R):
-        ragged = []
-    else:
+    ragged: list[tuple[int, str]] = []
+    if lines_R is None or frame is None or len(frame) != len(lines_R):
         frame, lines_R, ragged = _slow(body, separator, columns, quotes, name)
     if not headless:
         frame, lines_R = frame[1:], lines_R[1:]
@@ -114,7 +112,9 @@ def sniff(head: Sequence[str]) -> str:
     best, most = ",", 1
     for even in (True, False):
         for separator in SEPARATORS:
-            widths = [_width(line, separator) for line in (head if even else head[:1]) if line]
+            lines = [line for line in (head if even else head[:1]) if line]
+            cut = str.split if separator == "::" else _cut
+            widths = [len(cut(line, separator)) for line in lines]
             if widths[0] > most and len(set(widths)) == 1:
                 best, most = separator, widths[0]
         if most > 1:
@@ -122,10 +122,11 @@ def sniff(head: Sequence[str]) -> str:
     return best
 
 
-def _width(line: str, separator: str) -> int:
-    if separator == "::":
-        return line.count(separator) + 1
-    return len(next(csv.reader([line], delimiter=separator)))
+def _cut(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator))
+    except csv.Error:  # a lone carriage return, or more text than a field may hold
+        return line.split(separator)
 
 
 def even_lines(data: bytes, separator: str, width: int, *, quotes: bool) -> IntArray | None:
@@ -177,18 +178,21 @@ def _slow(
 ) -> tuple[pl.DataFrame, IntArray, list[tuple[int, str]]]:
     """Even records and their lines, and ragged ones with what is wrong."""
     rows, lines, ragged = [], [], []
-    first = last = 1
+    final = range(1, 2)
     for first, last, record in _records(data.decode(), separator, quotes, name):
+        final = range(first, last + 1)
         if len(record) == len(columns):
             rows.append(record)
             lines.append(first)
         elif record:
             count = f"{len(record)} {'field' if len(record) == 1 else 'fields'}"
-            ragged.append((first, f"it has {count} where the first line has {len(columns)}"))
-    if quotes and last > first and data.count(b'"') % 2:
+            runs = f" and runs on to line {last} between quotation marks" if last > first else ""
+            said = f"it has {count} where the first line has {len(columns)}{runs}"
+            ragged.append((first, said))
+    if quotes and len(final) > 1 and data.count(b'"') % 2:
         raise DataError(
-            f"{name}, line {first}: a quotation mark opens a field here and is never closed, so "
-            'the rest of the file cannot be read. Close it, or double it ("") if it is text.'
+            f"{name}, line {final[0]}: a quotation mark opens a field here and is never closed, "
+            'so the rest of the file cannot be read. Close it, or double it ("") if it is text.'
         )
     table = dict(zip(columns, zip(*rows, strict=True), strict=True))
     frame = pl.DataFrame(table, schema=dict.fromkeys(columns, pl.String))
@@ -211,9 +215,9 @@ def _records(
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Names with a number where one comes again: title, title_2."""
+    """Names with a number where one comes again (title, title_2) or is empty (column_3)."""
     unique: list[str] = []
     for name in names:
         again = sum(name == earlier for earlier in names[: len(unique)])
         unique.append(f"{name}_{again + 1}" if again else name)
-    return unique
+    return [name or f"column_{place}" for place, name in enumerate(unique, start=1)]

@@ -161,7 +161,7 @@ def _receive_all(part: _Part, failed: _Failure, progress: bool, attempts: int, w
             most = max(most, part.size)
             if failures >= attempts:
                 raise failed.because(str(error)) from error
-            time.sleep(wait * 2**failures)
+            time.sleep(wait * 2 ** max(failures - 1, 0))
         except HTTPError as error:
             raise failed.because(f"the server answered {error.code} {error.reason}") from error
         except ValueError as error:
@@ -200,6 +200,7 @@ def _ask(part: _Part, memo: _Memo | None) -> HTTPResponse:
     try:
         answer: HTTPResponse = urlopen(Request(part.url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
+        error.close()
         if error.code == 416:  # the part is longer than the file is now
             part.discard()
         if error.code in WORTH_RETRYING:

@@ -74,6 +74,7 @@ def read_table(path: PathLike, what: str, *, encoding: str, on_error: OnError) -
         places=read.lines,
         unit="line",
         text=True,
+        headless=read.headless,
         kinds=read.kinds,
         on_error=on_error,
     )

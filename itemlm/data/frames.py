@@ -41,7 +41,7 @@ def frame_table(frame: FrameLike, what: str, *, on_error: OnError) -> Table:
     if isinstance(frame, pl.LazyFrame):
         try:
             rows = frame.collect()
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             first_line = str(error).split("\n")[0]
             raise DataError(f"the lazy {what} frame cannot be computed: {first_line}") from error
     elif isinstance(frame, pl.DataFrame):

@@ -7,9 +7,8 @@ fits the tables to each other and tells in the dataset's notes what it did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -24,9 +23,9 @@ from itemlm.types import ConfigError, DataError
 __all__ = ["FrameLike", "OnError", "PathLike", "read_files", "read_frames"]
 
 FORMS = {
-    "timestamp": "It may be an ISO date or date-time (2020-01-31, 2020-01-31T23:59:59+02:00) or a "
+    "timestamp": "It can be an ISO date or date-time (2020-01-31, 2020-01-31T23:59:59+02:00) or a "
     "number of seconds, milli-, micro- or nanoseconds since 1970, the same in the whole column",
-    "value": "It must be a number",
+    "value": "It can be any number",
 }
 
 
@@ -115,7 +114,6 @@ def _dataset(
 
     # 3. Fit them to each other: no event of an item that does not exist, ids of one type.
     if items is not None:
-        events, items = _one_id_type("item_id", events, items)
         events = _of_known_items(events, items)
     events, items = _one_id_type("item_id", events, items)
     events, users = _one_id_type("user_id", events, users)
@@ -146,7 +144,8 @@ def _events(table: Table, column_of: Mapping[str, str | None]) -> Table:
     used = {role: column for role, column in column_of.items() if column is not None}
     for role in ("user_id", "item_id"):
         if role not in used:
-            raise missing_column(role, table.name, table.frame.columns)
+            without = " (which has no header line)" if table.headless else ""
+            raise missing_column(role, table.name + without, table.frame.columns)
     twice = [column for column in used.values() if list(used.values()).count(column) > 1]
     if twice:
         roles = " and ".join(role for role, column in used.items() if column == twice[0])
@@ -172,9 +171,12 @@ def _events(table: Table, column_of: Mapping[str, str | None]) -> Table:
 def _entities(table: Table, role: str, columns: Mapping[str, str], *, like: str | None) -> Table:
     """A catalog or user profiles: the id under our name, then every further column as it is."""
     _check_rows(table)
-    column = find_column(role, table.frame.columns, columns, like=like, last_resort="id")
+    header = table.frame.columns
+    column = find_column(role, header, columns, like=like, last_resort="id")
+    if table.headless:  # column_2 of the events is not column_2 of the catalog
+        column = header[0]
     if column is None:
-        raise missing_column(role, table.name, table.frame.columns)
+        raise missing_column(role, table.name, header)
     frame, split = {role: values.as_ids(table.frame[column])}, []
     for other in table.frame.drop(column):
         series = other
@@ -214,7 +216,10 @@ def _raw(role: str) -> str:
 
 def _told(table: Table, used: Mapping[str, str], remarks: Mapping[str, str]) -> str:
     """The note about which column was taken as what."""
-    taken = [f"'{column}' as {role}{remarks.get(role, '')}" for role, column in used.items()]
+    taken = [
+        (role if column == role else f"'{column}' as {role}") + remarks.get(role, "")
+        for role, column in used.items()
+    ]
     return f"{table.name}: took {', '.join(taken)}."
 
 
@@ -222,31 +227,30 @@ def _reject_missing(table: Table, role: str) -> Table:
     raw = table.frame[_raw(role)]
 
     def say(row: int) -> str:
-        if role in FORMS:
-            without = f"To do without {WHAT[role]}s, give columns={{'{role}': ''}}"
-            return f"{WHAT[role]} {_shown(raw[row])} cannot be read. {FORMS[role]}. {without}"
-        return f"{WHAT[role]} is {_shown(raw[row])}, but every row needs one"
+        value = raw[row]
+        empty = value is None or value == ""
+        said = f"{WHAT[role]} is {'empty' if empty else repr(value)}"
+        if role not in FORMS:
+            return f"{said}, but every row needs one"
+        without = f"To do without {WHAT[role]}s, give columns={{'{role}': ''}}"
+        return f"{said}. {FORMS[role]}. {without}"
 
     return table.reject(table.frame[role].is_null().to_numpy(), f"no usable {role}", say)
 
 
-def _shown(value: Any) -> str:
-    return "empty" if value is None or value == "" else repr(value)
-
-
-def _one_id_type(role: str, *tables: Table | None) -> list[Any]:
-    """The tables with their ids all integers or all strings."""
-    there = [table for table in tables if table is not None]
-    same = iter(values.same_type(*(table.frame[role] for table in there)))
-    return [
-        None if table is None else table.with_frame(table.frame.with_columns(next(same)))
-        for table in tables
-    ]
+def _one_id_type(role: str, events: Table, others: Table | None) -> tuple[Table, Table | None]:
+    """Both tables with their ids all integers or all strings."""
+    tables = [table for table in (events, others) if table is not None]
+    columns = values.same_type(*(table.frame[role] for table in tables))
+    pairs = zip(tables, columns, strict=True)
+    events, *rest = (table.with_frame(table.frame.with_columns(ids)) for table, ids in pairs)
+    return events, rest[0] if rest else None
 
 
 def _of_known_items(events: Table, items: Table) -> Table:
-    ids = events.frame["item_id"]
-    unknown = ~ids.is_in(items.frame["item_id"].implode())
+    """The events without those of items that the catalog lacks."""
+    ids, known = values.same_type(events.frame["item_id"], items.frame["item_id"])
+    unknown = ~ids.is_in(known.implode())
     count = int(unknown.sum())
 
     def say(row: int) -> str:

@@ -314,3 +314,31 @@ def tied_events(sequences: Sequences) -> BoolArray | None:
     same = (times[1:] == times[:-1]) & (users[1:] == users[:-1])
     edge = np.zeros(1, dtype=bool)
     return np.concatenate([edge, same]) | np.concatenate([same, edge])
+
+
+def hold_out_last(
+    dataset: Dataset, questions: int = 10_000, seed: int = 0
+) -> tuple[Dataset, HeldOut]:
+    """For early stopping: remove the last event of some users, to be asked about it.
+
+    Takes at most `questions` users, and at most half of those with three events or more, so that
+    a model still learns from most people's newest events.
+
+    Raises:
+        DataError: if nobody has three events.
+    """
+    sequences = _order(dataset.sequences, "shuffle", seed)
+    able = np.flatnonzero(sequences.lengths >= 3)
+    count = min(questions, -(-len(able) // 2))
+    if not count:
+        raise DataError(
+            f"no user of '{dataset.name}' has three events, so nobody can be held out to decide "
+            "when to stop training. Give more events."
+        )
+    asked = np.sort(np.random.default_rng(seed).choice(able, count, replace=False))
+    last = sequences.offsets[1:][asked] - 1
+    in_train = np.ones(len(sequences.item_rows), dtype=bool)
+    in_train[last] = False
+    words = f"last event of {count} users, ties {_tie_words(sequences, 'shuffle', seed)}"
+    train = dataset.with_sequences(sequences.keep(in_train), f"train part without the {words}")
+    return train, _questions(sequences, asked, last, last + 1, train, words, "validation")

@@ -30,6 +30,7 @@ class Table:
         places: [rows] where each row stands: its line in a file of lines, else its row number.
         unit: what `places` counts: "line" (from 1) or "row" (from 0).
         text: whether the values still have to be told apart into numbers, lists and text.
+        headless: whether a text file has no header line, so that its columns are numbered.
         kinds: what a typed header (`age:float`) says of each column.
         on_error: "stop" at the first bad row or "drop" bad rows.
         notes: what was done so far, in sentences.
@@ -40,6 +41,7 @@ class Table:
     places: IntArray
     unit: Literal["line", "row"] = "row"
     text: bool = False
+    headless: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)
     on_error: OnError = "stop"
     notes: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ Key = TypeVar("Key", bound=Hashable)
 Values = Mapping[str, FloatArray]  # metric -> [Q]
 Scores = Mapping[Key, Sequence[Values]]  # whose -> one set of values per seed
 
-FLIPS_PER_DRAW = 10  # small p-values need more draws than intervals
+FLIPS_PER_DRAW = 20  # small p-values need more draws than intervals
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def evaluate(
         costs: what each recommender cost to make.
         batch_size: questions asked at a time.
         seed: of resampling and of the questions for latency.
-        bootstrap: samples behind each interval; the tests use ten times as many.
+        bootstrap: samples behind each interval; the tests use twenty times as many.
 
     Raises:
         UnknownName: if baseline, oracle or a cost names no recommender.
@@ -200,7 +200,7 @@ def _check_numbers(ks: Sequence[int], batch_size: int, bootstrap: int) -> None:
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}, but it must be at least 1.")
     if bootstrap < 100:
-        raise ConfigError(f"bootstrap is {bootstrap}; a 95 % interval needs at least 100 samples.")
+        raise ConfigError(f"bootstrap is {bootstrap}; a 95% interval needs at least 100 samples.")
 
 
 def _timing(of_seeds: Sequence[Answers], latency: float) -> Timing:

@@ -110,7 +110,8 @@ def ndcg(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
 
 def hit_rate(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     """HitRate@k: 1 if any of the first k places holds a target, else 0."""
-    return hits_QK.any(axis=1).astype(np.float64)
+    hit_Q: BoolArray = hits_QK.any(axis=1)
+    return hit_Q.astype(np.float64)
 
 
 def mrr(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:

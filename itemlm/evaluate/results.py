@@ -31,7 +31,7 @@ class Estimate:
 
     Attributes:
         mean: over questions, and over seeds where there are several.
-        low, high: 95 % bootstrap interval over users.
+        low, high: 95% bootstrap interval over users.
         seed_spread: standard deviation of the mean between seeds; None for one seed. It is not part
             of the interval.
     """

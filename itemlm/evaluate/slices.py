@@ -23,7 +23,7 @@ class Slice:
 
     Attributes:
         family: what the slices of this family tell apart, such as "popularity of the target".
-        name: "head", "short", ...
+        name: "head items", "short histories", ...
         definition: with its limits, as numbers.
         keep_P: the pairs that belong to it.
     """
@@ -57,7 +57,11 @@ def _by_popularity(train_counts_N: IntArray, targets: Targets) -> list[Slice]:
     group_N[train_counts_N == 0] = 3
     parts = []
     for group, (name, which) in enumerate(
-        (("head", "most popular"), ("mid", "next most popular"), ("tail", "least popular"))
+        (
+            ("head items", "most popular"),
+            ("mid items", "next most popular"),
+            ("tail items", "least popular"),
+        )
     ):
         counts = train_counts_N[group_N == group]
         words = "no items"
@@ -68,7 +72,7 @@ def _by_popularity(train_counts_N: IntArray, targets: Targets) -> list[Slice]:
             )
         parts.append((name, words))
     cold = int((group_N == 3).sum())
-    parts.append(("cold", f"the {cold:,} items without an event in training"))
+    parts.append(("cold items", f"the {cold:,} items without an event in training"))
     group_P = group_N[targets.item_P]
     return [
         Slice(
@@ -84,13 +88,13 @@ def _by_length(held_out: HeldOut, targets: Targets) -> list[Slice]:
     short, long = np.quantile(length_Q, [1 / 3, 2 / 3], method="lower")
     length_P = length_Q[targets.question_P]
     parts = (
-        ("short", f"histories of up to {short:,} events", length_P <= short),
+        ("short histories", f"histories of up to {short:,} events", length_P <= short),
         (
-            "medium",
+            "medium histories",
             f"histories of {short + 1:,} to {long:,} events",
             (length_P > short) & (length_P <= long),
         ),
-        ("long", f"histories of more than {long:,} events", length_P > long),
+        ("long histories", f"histories of more than {long:,} events", length_P > long),
     )
     return [
         Slice(family="length of the history", name=name, definition=words, keep_P=keep_P)

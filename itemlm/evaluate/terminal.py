@@ -25,7 +25,7 @@ def tables(report: Report) -> Group:
     notes = [Text(f"  • {sentence}") for sentence in sentences]
     notes += [Text(f"  ! {sentence}", style="yellow") for sentence in cautions(c, report.results)]
     legend = (
-        "± half a 95 % interval over users. *** ** * differs from the baseline at 0.001, 0.01, "
+        "± half a 95% interval over users. *** ** * differs from the baseline at 0.001, 0.01, "
         "0.05 after Holm's correction; n.s. does not."
     )
     return Group(

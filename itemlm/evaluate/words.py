@@ -36,7 +36,7 @@ def findings(
     if len(contestants) > 1:
         sentences.append(
             f"{best.name} has the highest {metric}: {figure.mean:.4f} "
-            f"(95 % interval {figure.low:.4f} to {figure.high:.4f})."
+            f"(95% interval {figure.low:.4f} to {figure.high:.4f})."
         )
     if best.of_oracle is not None:
         sentences.append(
@@ -122,7 +122,7 @@ def protocol(conditions: Conditions) -> list[tuple[str, str]]:
         ("Lists", "compared as items, in the order given; equal scores are counted, not resolved"),
         (
             "Intervals",
-            f"95 % percentile bootstrap over users, {c.bootstrap:,} samples, seed {c.seed}",
+            f"95% percentile bootstrap over users, {c.bootstrap:,} samples, seed {c.seed}",
         ),
         (
             "Tests",

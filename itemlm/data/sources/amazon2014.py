@@ -25,7 +25,7 @@ import polars as pl
 from polars.datatypes import DataType, DataTypeClass
 
 from itemlm.data.dataset import Dataset
-from itemlm.data.sources.files import need, read_sequences
+from itemlm.data.sources.reading import need, read_sequences
 from itemlm.types import DataError
 
 CATEGORIES = {

@@ -18,7 +18,8 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from itemlm.data.dataset import Dataset
-from itemlm.data.sources.files import need, read_sequences
+from itemlm.data.filters import k_core
+from itemlm.data.sources.reading import need, read_sequences
 
 SECOND = 1000  # our timestamps are milliseconds
 
@@ -86,18 +87,9 @@ def read_100k(folder: Path, name: str) -> Dataset:
 def read_1m(folder: Path, name: str) -> Dataset:
     """Official (`ratings.dat`) or prepared (`sequences.txt`, in MovieLens ids), as 5-core."""
     films, people = need(folder, "movies.dat", "users.dat")
-    if (folder / "ratings.dat").exists():
-        ratings = _table(folder / "ratings.dat", "::", RATING)
-        events = _ratings(_core(ratings, 5))
-        notes = (
-            f"5-core: {ratings.height - events.height:,} of {ratings.height:,} ratings are left "
-            "out, those of films that fewer than 5 people rated.",
-        )
-    else:
-        events = read_sequences(*need(folder, "sequences.txt"))
-        notes = ("No ratings and no timestamps, only the order of events.",)
     about: Columns = {"item_id": pl.Int64, "title": pl.String, "genres": pl.String}
-    catalog = _table(films, "::", about).join(events, on="item_id", how="semi").sort("item_id")
+    catalog = _table(films, "::", about).sort("item_id")
+    catalog = catalog.select("item_id", "title", _year(), _genres())
     person: Columns = {
         "user_id": pl.Int64,
         "gender": pl.String,
@@ -109,7 +101,12 @@ def read_1m(folder: Path, name: str) -> Dataset:
         pl.col("age").replace_strict(AGES_1M, default=None),
         pl.col("occupation").replace_strict(dict(enumerate(OCCUPATIONS_1M)), default=None),
     )
-    catalog = catalog.select("item_id", "title", _year(), _genres())
+    if (folder / "ratings.dat").exists():
+        events = _ratings(_table(folder / "ratings.dat", "::", RATING))
+        return k_core(Dataset.build(events, catalog, profiles, name=name), users=5, items=5)
+    events = read_sequences(*need(folder, "sequences.txt"))
+    catalog = catalog.join(events, on="item_id", how="semi", maintain_order="left")
+    notes = ("No ratings and no timestamps, only the order of events.",)
     return Dataset.build(events, catalog, profiles, name=name, notes=notes)
 
 
@@ -121,17 +118,18 @@ def read_latest_small(folder: Path, name: str) -> Dataset:
     )
     catalog = pl.read_csv(films).rename({"movieId": "item_id"}).sort("item_id")
     catalog = catalog.select("item_id", "title", _year(), _genres())
-    notes: tuple[str, ...] = ()
+    unrated = catalog.join(log, on="item_id", how="anti").height
+    notes = [f"{unrated} of {catalog.height:,} films in the catalog were never rated."]
     if (folder / "tags.csv").exists():
         tags = pl.read_csv(folder / "tags.csv", schema_overrides={"tag": pl.String})
         of_film = tags.group_by(item_id="movieId").agg(tags=pl.col("tag").unique().sort())
         catalog = catalog.join(of_film, on="item_id", how="left", maintain_order="left")
         catalog = catalog.with_columns(pl.col("tags").fill_null([]))
-        notes = (
+        notes.append(
             "Tags are of any date, also later than a split's training events: leave them out where "
-            "that matters.",
+            "that matters."
         )
-    return Dataset.build(_ratings(log), catalog, name=name, notes=notes)
+    return Dataset.build(_ratings(log), catalog, name=name, notes=tuple(notes))
 
 
 def _table(path: Path, separator: str, columns: Columns, skip_rows: int = 0) -> pl.DataFrame:
@@ -155,16 +153,6 @@ def _table(path: Path, separator: str, columns: Columns, skip_rows: int = 0) -> 
 
 def _ratings(ratings: pl.DataFrame) -> pl.DataFrame:
     return ratings.with_columns(pl.col("timestamp") * SECOND)
-
-
-def _core(events: pl.DataFrame, least: int) -> pl.DataFrame:
-    """The largest part in which every user and every item has at least so many events."""
-    while True:
-        often = (pl.len().over("user_id") >= least) & (pl.len().over("item_id") >= least)
-        kept = events.filter(often)
-        if kept.height == events.height:
-            return kept
-        events = kept
 
 
 def _year() -> pl.Expr:

@@ -23,15 +23,15 @@ from typing import Literal
 import torch
 
 from itemlm.data.dataset import Dataset
-from itemlm.encode import encoder_named
+encoder_named = None
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.objectives.next_code import next_code
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, Prefixes
-from itemlm.text.describe import describe
-from itemlm.tokenize import tokenizer_named
-from itemlm.tokenize.tokens import ItemTokens
+describe = None
+tokenizer_named = None
+ItemTokens = None
 from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 

@@ -1,0 +1,63 @@
+# make demo and make test work on a fresh machine with Python 3.11+: they make the environment first.
+# The first run downloads packages; later runs start at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint fix docs measure clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@echo "Making a Python environment in $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "itemlm needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# One marker per set of packages, made anew when the project's requirements change.
+$(VENV)/.torch: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing itemlm with PyTorch (about 900 MB; once) ..."
+	@$(PIP) torch
+	@$(PIP) --editable '.[torch]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.torch
+	@echo "Installing what the tests need ..."
+	@$(PIP) --editable '.[torch,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.torch
+	@echo "Installing what the documentation needs ..."
+	@$(PIP) --editable '.[torch,docs]'
+	@touch $@
+
+demo: $(VENV)/.torch ## simulate viewers of real films, fit four models, open the report
+	@$(BIN)/itemlm demo
+
+test: $(VENV)/.dev ## the tests, minutes
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m pytest
+
+test-all: $(VENV)/.dev ## the slow tests too
+	@$(BIN)/python -m pytest -m 'slow or not slow'
+
+lint: $(VENV)/.dev ## style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+fix: $(VENV)/.dev ## mend style where a tool can
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+docs: $(VENV)/.docs ## the documentation, into site/
+	@$(BIN)/mkdocs build --strict --quiet && echo "Open site/index.html"
+
+PAPER ?= sasrec
+DATA ?= demo
+measure: $(VENV)/.torch ## a measured row: make measure PAPER=sasrec DATA=amazon2014-beauty
+	@$(BIN)/itemlm compare popularity $(PAPER) --data $(DATA) --seeds 3
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,106 @@
+"""Comparing papers: one split, the same questions for all, several seeds, one report.
+
+    report = itemlm.compare(["popularity", "sasrec"], data, seeds=3)
+    report.to_html("report.html")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from itemlm import papers
+from itemlm.data.dataset import Dataset
+from itemlm.data.splits import LeaveOneOut, Protocol
+from itemlm.evaluate import Cost, Report, evaluate
+from itemlm.fitting import fit, learns_by_epochs
+from itemlm.recommender import Recommender
+from itemlm.types import ConfigError, TopK
+
+
+def compare(
+    names: Sequence[str],
+    dataset: Dataset,
+    *,
+    protocol: Protocol | None = None,
+    seeds: int = 1,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    oracle: TopK | None = None,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    baseline: str | None = None,
+    quiet: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Fit papers on the training part and evaluate them on the test part.
+
+    Args:
+        names: papers. `"sasrec:published"` is a paper with `Config.as_published()`, and any
+            `"sasrec:label"` one whose settings are found under that name in `settings`.
+        dataset: split here, so that no test event is seen in fitting.
+        protocol: leave-one-out with shuffled ties where None.
+        seeds: fits of each paper that is random; the split stays the same.
+        settings: single settings by name, such as `{"sasrec": {"width": 128}}`.
+        oracle: what knows the best possible ranking, as a simulated world's does.
+        folder: keeps every run, `report.json` and `report.html`; an interrupted comparison goes on.
+        device: for training.
+        baseline: everyone is compared with this one; SASRec and popularity where None.
+        quiet: no training output.
+        say: receives a sentence before each fit.
+
+    Raises:
+        UnknownName: if a paper or a setting does not exist.
+    """
+    if seeds < 1:
+        raise ConfigError(f"seeds is {seeds}, but at least one fit is needed.")
+    settings = settings or {}
+    # Unknown names and settings are refused before the first minute of training.
+    modules = {name: papers.get(name.partition(":")[0]) for name in names}
+    split = dataset.split(protocol or LeaveOneOut())
+    fitted: dict[str, list[TopK]] = {}
+    costs: dict[str, Cost] = {}
+    curves: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for name, module in modules.items():
+        paper, _, label = name.partition(":")
+        of_seeds: list[Recommender] = []
+        for seed in range(seeds if learns_by_epochs(module) else 1):
+            say(f"fitting {name}" + (f", seed {seed}" if learns_by_epochs(module) else ""))
+            run_name = f"{name.replace(':', '-')}-seed{seed}"
+            of_seeds.append(
+                fit(
+                    paper,
+                    split.train,
+                    config=module.Config.as_published() if label == "published" else None,
+                    validation=split.validation,
+                    folder=None if folder is None else Path(folder) / "runs" / run_name,
+                    seed=seed,
+                    device=device,
+                    quiet=quiet,
+                    **settings.get(name, {}),
+                )
+            )
+        fitted[name] = list(of_seeds)
+        first = of_seeds[0]
+        costs[name] = Cost(
+            fit_seconds=sum(model.card["fit seconds"] for model in of_seeds) / len(of_seeds),
+            parameters=first.parameters,
+            epochs=len(first.card["history"]) or None,
+        )
+        if first.card["history"]:
+            curves[name] = first.card["history"]
+    say("evaluating")
+    if oracle is not None:
+        fitted["oracle"] = [oracle]
+    report = evaluate(
+        fitted,
+        split.test,
+        catalog=dataset.catalog,
+        baseline=baseline,
+        oracle="oracle" if oracle is not None else None,
+        costs=costs,
+    )
+    if folder is not None:
+        report.to_json(Path(folder) / "report.json")
+        report.to_html(Path(folder) / "report.html", title=dataset.name, curves=curves)
+    return report

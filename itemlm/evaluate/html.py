@@ -1,0 +1,83 @@
+"""HTML: a report as one self-contained page.
+
+No script, no font, no picture comes from elsewhere: the page can be mailed, kept beside a paper and
+opened years later. The words and the layout are in `templates/report.html`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from itemlm.evaluate.metrics import METRICS, short_name
+from itemlm.evaluate.plots import colors, plots
+from itemlm.evaluate.report import Curves, Report
+from itemlm.evaluate.words import cautions, findings, p_words, protocol, ranked
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(report: Report, title: str, curves: Curves) -> str:
+    """The page's text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        decimal=lambda value: "–" if value is None else f"{value:.4f}",
+        two=lambda value: "–" if value is None else f"{value:.2f}",
+        signed=lambda value: f"{value:+.4f}".replace("-", "−"),
+        percent=lambda value: "–" if value is None else f"{value:.0%}",
+        count=lambda value: "–" if value is None else f"{value:,}",
+        seconds=_seconds,
+        short=short_name,
+        p=p_words,
+    )
+    c = report.conditions
+    results = ranked(report.results, c)
+    return environment.get_template("report.html").render(
+        title=title,
+        report=report,
+        c=c,
+        results=results,
+        contestants=[result for result in results if result.name != c.oracle],
+        colors=_color_names(report),
+        headline=[f"{name}@{k}" for k in c.ks for name in ("Recall", "NDCG")],
+        metric=f"NDCG@{c.k}",
+        metrics=[f"{name}@{k}" for k in c.ks for name in METRICS],
+        best=_best(report),
+        plots={name: Markup(svg) for name, svg in plots(report, curves).items()},
+        findings=findings(c, report.results, report.comparisons),
+        cautions=cautions(c, report.results),
+        protocol=protocol(c),
+    )
+
+
+def _best(report: Report) -> dict[str, float]:
+    """The highest mean of every metric, the oracle aside."""
+    contestants = [r for r in report.results if r.name != report.conditions.oracle]
+    names = report.results[0].metrics
+    return {name: max((r[name].mean for r in contestants), default=-1.0) for name in names}
+
+
+def _color_names(report: Report) -> dict[str, str]:
+    """The CSS variable of each recommender's color."""
+    from itemlm.evaluate.plots import VARIABLES
+
+    return {name: VARIABLES[color] for name, color in colors(report).items()}
+
+
+def _seconds(value: float | None) -> str:
+    """`0.02 s`, `64 s`, `15 min`, `3.2 h`."""
+    if value is None:
+        return "–"
+    if value < 10:
+        return f"{value:.2f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
