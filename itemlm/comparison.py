@@ -1,7 +1,7 @@
 """Comparing papers: one split, the same questions for all, several seeds, one report.
 
-    report = itemlm.compare(["popularity", "sasrec"], data, seeds=3)
-    report.to_html("report.html")
+report = itemlm.compare(["popularity", "sasrec"], data, seeds=3)
+report.to_html("report.html")
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fitting a paper to a dataset: settings, validation questions, the run's folder, and the answer.
 
-    model = itemlm.fit("sasrec", data, width=128)
-    model.recommend(["the-godfather-1972"], k=5)
+model = itemlm.fit("sasrec", data, width=128)
+model.recommend(["the-godfather-1972"], k=5)
 """
 
 from __future__ import annotations

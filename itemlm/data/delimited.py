@@ -184,6 +184,9 @@ def _slow(
         if len(record) == len(columns):
             rows.append(record)
             lines.append(first)
+        elif first == 1:  # a header whose quotation marks enclose nothing
+            rows.append(columns)
+            lines.append(first)
         elif record:
             count = f"{len(record)} {'field' if len(record) == 1 else 'fields'}"
             runs = f" and runs on to line {last} between quotation marks" if last > first else ""
@@ -194,8 +197,7 @@ def _slow(
             f"{name}, line {final[0]}: a quotation mark opens a field here and is never closed, "
             'so the rest of the file cannot be read. Close it, or double it ("") if it is text.'
         )
-    table = dict(zip(columns, zip(*rows, strict=True), strict=True))
-    frame = pl.DataFrame(table, schema=dict.fromkeys(columns, pl.String))
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
     return frame, np.array(lines, dtype=np.int64), ragged
 
 

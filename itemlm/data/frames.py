@@ -73,7 +73,8 @@ def as_series(name: str, values: Sequence[Any]) -> pl.Series:
     if types == {int, float}:
         return pl.Series(name, values, dtype=pl.Float64, strict=False)
     if native:
-        with contextlib.suppress(OverflowError):  # integers beyond 64 bits are text
+        # Integers beyond 64 bits and halves of a surrogate pair have no place in a typed column.
+        with contextlib.suppress(OverflowError, TypeError, UnicodeEncodeError):
             return pl.Series(name, values)
     texts = [None if value is None else _text(value) for value in values]
     return pl.Series(name, texts, dtype=pl.String)
@@ -85,7 +86,8 @@ def _types(values: Sequence[object]) -> set[type]:
 
 def _text(value: object) -> str:
     nested = isinstance(value, (dict, list))
-    return json.dumps(value, ensure_ascii=False, default=str) if nested else str(value)
+    text = json.dumps(value, ensure_ascii=False, default=str) if nested else str(value)
+    return text.encode(errors="replace").decode()
 
 
 def _from_pandas(frame: Any, what: str) -> pl.DataFrame:

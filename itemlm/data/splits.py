@@ -312,8 +312,10 @@ def tied_events(sequences: Sequences) -> BoolArray | None:
         return None
     times, users = sequences.timestamps, sequences.user_rows
     same = (times[1:] == times[:-1]) & (users[1:] == users[:-1])
-    edge = np.zeros(1, dtype=bool)
-    return np.concatenate([edge, same]) | np.concatenate([same, edge])
+    tied = np.zeros(len(times), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    return tied
 
 
 def hold_out_last(

@@ -55,11 +55,13 @@ def only(column: pl.Series, keep: pl.Series) -> pl.Series:
 
 def as_text(column: pl.Series) -> pl.Series:
     """Any column as strings, None staying None."""
-    if isinstance(column.dtype, (pl.Object, pl.List, pl.Array, pl.Struct, pl.Binary)):
-        values = [tuple(v) if isinstance(v, list) else v for v in column.to_list()]
-        texts = [None if v is None else str(v) for v in values]
-        return pl.Series(column.name, texts, dtype=pl.String)
-    return column.cast(pl.String)
+    kind = column.dtype
+    simple = (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null, pl.Date, pl.Datetime)
+    if kind.is_numeric() or kind in simple:
+        return column.cast(pl.String)
+    values = [tuple(v) if isinstance(v, list) else v for v in column.to_list()]
+    texts = [None if v is None else str(v) for v in values]
+    return pl.Series(column.name, texts, dtype=pl.String)
 
 
 def same_type(*columns: pl.Series) -> list[pl.Series]:

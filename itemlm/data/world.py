@@ -69,6 +69,7 @@ DAYS = 731
 FEATURE_WEIGHTS = {"genres": 0.6, "themes": 1.0, "director": 0.8, "era": 0.4}
 SIMILAR_FILMS, SHARPNESS = 20, 1 / 0.08
 SMALLEST_SHELF = 4
+STARS, PULL = 0.7, 0.5
 PLACES = 6
 SLOWEST, FASTEST = 0.05, 0.15
 
@@ -143,7 +144,7 @@ def _stream(seed: int, *purpose: int) -> np.random.Generator:
 
 def _law(catalog: Cinema, users: int, seed: int) -> Law:
     home, rng = catalog.home, _stream(seed, 0)
-    appeal_R = np.exp(0.7 * home["fame"].to_numpy() + 0.4 * rng.standard_normal(home.height))
+    appeal_R = np.exp(STARS * home["fame"].to_numpy() + 0.4 * rng.standard_normal(home.height))
     traits = _traits(home)
     appeal_C = 1 / np.arange(1, len(catalog.row_CR) + 1)
     shelf_LR = _shelves(traits) * appeal_R
@@ -184,7 +185,7 @@ def _similar(traits: dict[str, BoolArray], appeal_R: FloatArray) -> FloatArray:
     features_RF /= np.linalg.norm(features_RF, axis=1, keepdims=True)
     cosine_RR = features_RF @ features_RF.T
     np.fill_diagonal(cosine_RR, -np.inf)
-    weights_RR = np.exp(SHARPNESS * cosine_RR) * appeal_R**0.5
+    weights_RR = np.exp(SHARPNESS * cosine_RR) * appeal_R**PULL
     nearest = min(SIMILAR_FILMS, films - 1)
     floor_R1 = np.partition(weights_RR, -nearest, axis=1)[:, [-nearest]]
     return np.where(weights_RR >= floor_R1, weights_RR, 0)

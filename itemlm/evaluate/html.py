@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from itemlm.evaluate.metrics import METRICS, short_name
-from itemlm.evaluate.plots import colors, plots
+from itemlm.evaluate.plots import VARIABLES, colors, plots
 from itemlm.evaluate.report import Curves, Report
-from itemlm.evaluate.words import cautions, findings, p_words, protocol, ranked
+from itemlm.evaluate.words import cautions, findings, p_words, protocol, ranked, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -31,7 +31,7 @@ def page(report: Report, title: str, curves: Curves) -> str:
     environment.filters.update(
         decimal=lambda value: "–" if value is None else f"{value:.4f}",
         two=lambda value: "–" if value is None else f"{value:.2f}",
-        signed=lambda value: f"{value:+.4f}".replace("-", "−"),
+        signed=signed,
         percent=lambda value: "–" if value is None else f"{value:.0%}",
         count=lambda value: "–" if value is None else f"{value:,}",
         seconds=_seconds,
@@ -67,8 +67,6 @@ def _best(report: Report) -> dict[str, float]:
 
 def _color_names(report: Report) -> dict[str, str]:
     """The CSS variable of each recommender's color."""
-    from itemlm.evaluate.plots import VARIABLES
-
     return {name: VARIABLES[color] for name, color in colors(report).items()}
 
 

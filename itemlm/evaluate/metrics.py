@@ -110,8 +110,8 @@ def ndcg(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
 
 def hit_rate(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     """HitRate@k: 1 if any of the first k places holds a target, else 0."""
-    hit_Q: BoolArray = hits_QK.any(axis=1)
-    return hit_Q.astype(np.float64)
+    hit_rate_Q: FloatArray = np.minimum(hits_QK.sum(axis=1), 1.0)
+    return hit_rate_Q
 
 
 def mrr(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:

@@ -15,7 +15,7 @@ from typing import Any
 
 from itemlm.evaluate.report import Curves, Report
 from itemlm.evaluate.results import Estimate, Result
-from itemlm.evaluate.words import ranked
+from itemlm.evaluate.words import ranked, signed
 
 INK, MUTED, LINE, SURFACE = "#010101", "#020202", "#030303", "#040404"
 SERIES = tuple(f"#1000{number:02x}" for number in range(1, 9))
@@ -23,6 +23,7 @@ VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SURFACE: "surface"} | {
     color: f"s{number}" for number, color in enumerate(SERIES, start=1)
 }
 WIDTH, ROW = 5.4, 0.36  # inches
+LABEL_PLACES = [(right, up) for up in (0, 11, -11, 22) for right in (7, -7)]  # points
 MOST_IN_SLICES = 6  # recommenders in one picture before it gets too dense to read
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -50,21 +51,21 @@ STYLE: dict[Any, Any] = {
 
 def plots(report: Report, curves: Curves) -> dict[str, str]:
     """SVG by name. A picture that the report has no figures for is left out."""
-    lifts = {r.name: r.beyond.popularity_lift for r in report.results}
-    latencies = {r.name: r.timing.latency_ms for r in report.results}
-    fits = {r.name: r.cost.fit_seconds for r in report.results}
+    figures: tuple[tuple[str, str, bool, Callable[[Result], float | None]], ...] = (
+        ("lift", "popularity lift", False, lambda r: r.beyond.popularity_lift),
+        ("coverage", "coverage of the catalog", False, lambda r: r.beyond.coverage),
+        ("latency", "milliseconds for one question", True, lambda r: r.timing.latency_ms),
+        ("fit", "seconds to fit", True, lambda r: r.cost.fit_seconds),
+    )
     drawings: dict[str, Callable[[Any], None]] = {"forest": partial(_forest, report=report)}
     if report.comparisons:
         drawings["differences"] = partial(_differences, report=report)
     drawings["slices"] = partial(_slices, report=report)
-    for name, values, label in (
-        ("lift", lifts, "popularity lift"),
-        ("latency", latencies, "milliseconds for one question (log scale)"),
-        ("fit", fits, "seconds to fit (log scale)"),
-    ):
+    for name, label, log, figure_of in figures:
+        values = {r.name: figure_of(r) for r in report.results}
         known = {key: value for key, value in values.items() if value is not None}
         if len(known) > 1:
-            drawings[name] = partial(_scatter, report=report, values=known, label=label)
+            drawings[name] = partial(_scatter, report=report, values=known, label=label, log=log)
     for name, key in (("loss", "loss"), ("validation", "validation NDCG@10")):
         if any(key in record for records in curves.values() for record in records):
             drawings[name] = partial(_curves, report=report, curves=curves, key=key)
@@ -133,7 +134,7 @@ def _differences(figure: Any, report: Report) -> None:
             _note(axes, row, "baseline")
         else:
             _interval(axes, row, c.difference, colors(report)[name], hollow=c.stars == "n.s.")
-            _note(axes, row, f"{c.difference.mean:+.4f} {c.stars}".replace("-", "−"))
+            _note(axes, row, f"{signed(c.difference.mean)} {c.stars}")
     axes.set_xlabel(f"{metric} minus that of {baseline}")
 
 
@@ -166,23 +167,25 @@ def _most_telling(report: Report) -> list[Result]:
     return [result for result in results if result in chosen]
 
 
-def _scatter(figure: Any, report: Report, values: Mapping[str, float], label: str) -> None:
+def _scatter(
+    figure: Any, report: Report, values: Mapping[str, float], label: str, log: bool
+) -> None:
     """NDCG against another figure, every point with its name beside it."""
     metric = f"NDCG@{report.conditions.k}"
     figure.set_size_inches(WIDTH, 3.4)
     axes = _plain(figure)
-    if "log" in label:
+    if log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
-    else:
+    if label == "popularity lift":
         axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     points = [(max(value, 1e-3), report[name][metric].mean, name) for name, value in values.items()]
     for x, y, name in points:
         axes.plot(x, y, "o", color=colors(report)[name], markersize=7)
     axes.margins(x=0.12, y=0.12)
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    axes.set_xlabel(label)
+    axes.set_ylim(bottom=-0.05 * axes.get_ylim()[1])
+    axes.set_xlabel(f"{label} (log scale)" if log else label)
     axes.set_ylabel(metric)
     _name_points(axes, points, colors(report))
 
@@ -223,6 +226,7 @@ def _plain(figure: Any) -> Any:
     axes = figure.add_subplot()
     axes.spines["left"].set_visible(True)
     axes.tick_params(axis="y", labelcolor=MUTED)
+    axes.locator_params(axis="y", nbins=6)
     return axes
 
 
@@ -242,23 +246,21 @@ def _note(axes: Any, row: float, text: str) -> None:
 def _name_points(
     axes: Any, points: Sequence[tuple[float, float, str]], of_result: Mapping[str, str]
 ) -> None:
-    """Names beside points, moved up where two would overlap."""
+    """Names beside points, at the first of eight places where they cover nothing."""
+    from matplotlib.transforms import Bbox
+
     axes.figure.canvas.draw()
-    box = axes.get_window_extent()
-    taken: list[tuple[float, float, float]] = []
-    for horizontal, vertical, name in sorted(points, key=lambda point: point[1]):
-        x, y = axes.transData.transform((horizontal, vertical))
-        width, left = 6.5 * len(name) * axes.figure.dpi / 100, x > box.x0 + 0.6 * box.width
-        start = x - width if left else x
-        while any(start < b and a < start + width and abs(y - at) < 14 for a, b, at in taken):
-            y += 3
-        taken.append((start, start + width, y))
-        axes.annotate(
-            name,
-            axes.transData.inverted().transform((x, y)),
-            xytext=(-7 if left else 7, 0),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            color=of_result[name],
+    frame = axes.get_window_extent()
+    centers = axes.transData.transform([point[:2] for point in points])
+    boxes = [Bbox([center - 5, center + 5]) for center in centers]
+    for x, y, name in points:
+        label = axes.annotate(
+            name, (x, y), (0, 0), textcoords="offset points", va="center", color=of_result[name]
         )
+        for right, up in LABEL_PLACES:
+            label.set_ha("left" if right > 0 else "right")
+            label.set_position((right, up))
+            box = label.get_window_extent()
+            if frame.x0 < box.x0 and box.x1 < frame.x1 and not box.count_overlaps(boxes):
+                break
+        boxes.append(box)

@@ -1,4 +1,4 @@
-"""Terminal: a report as compact tables. Narrow windows fold `0.0843 ±0.0031` onto two lines."""
+"""Terminal: a report as compact tables. Narrow windows fold `.0843 ±.0031` onto two lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from itemlm.evaluate.metrics import short_name
 from itemlm.evaluate.results import Estimate, Result
-from itemlm.evaluate.words import cautions, findings, ranked
+from itemlm.evaluate.words import cautions, findings, ranked, signed
 
 if TYPE_CHECKING:
     from itemlm.evaluate.report import Report
@@ -21,51 +21,45 @@ if TYPE_CHECKING:
 def tables(report: Report) -> Group:
     """Headline, slices, then the findings and cautions as sentences."""
     c = report.conditions
-    sentences = findings(c, report.results, report.comparisons)
-    notes = [Text(f"  • {sentence}") for sentence in sentences]
-    notes += [Text(f"  ! {sentence}", style="yellow") for sentence in cautions(c, report.results)]
-    legend = (
-        "± half a 95% interval over users. *** ** * differs from the baseline at 0.001, 0.01, "
-        "0.05 after Holm's correction; n.s. does not."
-    )
+    metric = short_name(f"NDCG@{c.k}")
+    legend = "±: half a 95% interval over users."
+    if c.baselines:
+        legend += (
+            f" Δ: {metric} minus that of {c.baselines[0]}; *** ** * p < 0.001, 0.01, 0.05 after "
+            "Holm's correction, n.s. not told apart."
+        )
+    if c.oracle:
+        legend += f" Best: share of the {metric} of {c.oracle}."
     return Group(
         Text(
-            f"{c.questions:,} {c.part} questions, {c.users:,} users, {c.items:,} items, "
-            f"{c.candidates}, history left out\n{c.split}",
-            style="dim",
+            f"{c.questions:,} {c.part} questions of {c.users:,} users, {c.candidates} of "
+            f"{c.items:,} items, history left out\nSplit: {c.split}"
         ),
         _headline(report),
         Text(legend, style="dim"),
         _slices(report),
-        *notes,
+        *(_point("•", sentence) for sentence in findings(c, report.results, report.comparisons)),
+        *(_point("!", sentence, "yellow") for sentence in cautions(c, report.results)),
     )
 
 
 def _headline(report: Report) -> Table:
     c = report.conditions
-    metric = f"NDCG@{c.k}"
     names = [f"{name}@{k}" for k in c.ks for name in ("Recall", "NDCG")]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("model", style="bold", overflow="fold")
-    for name in names:
-        table.add_column(short_name(name), justify="right")
-    if c.baselines:
-        table.add_column(f"{short_name(metric)} − {escape(c.baselines[0])}", justify="right")
-    if c.oracle:
-        table.add_column("of oracle", justify="right")
-    for heading in ("coverage", "ms/query", "fit s"):
-        table.add_column(heading, justify="right")
+    headings = [short_name(name) for name in names]
+    headings += ["Δ"] * bool(c.baselines) + ["best"] * bool(c.oracle) + ["cover", "ms", "fit s"]
+    table = _table("model", headings)
     for result in ranked(report.results, c):
         cells = [escape(result.name), *(_figure(result[name]) for name in names)]
         if c.baselines:
-            cells.append(_difference(report, result, metric))
+            cells.append(_difference(report, result))
         if c.oracle:
-            cells.append(f"{result.of_oracle[metric]:.0%}" if result.of_oracle else "–")
+            cells.append(f"{result.of_oracle[f'NDCG@{c.k}']:.0%}" if result.of_oracle else "–")
         fit = result.cost.fit_seconds
         cells += [
             f"{result.beyond.coverage:.0%}",
-            f"{result.timing.latency_ms:.1f}",
-            "–" if fit is None else f"{fit:,.1f}",
+            f"{result.timing.latency_ms:.2g}",
+            "–" if fit is None else f"{fit:,.0f}" if fit >= 10 else f"{fit:.2g}",
         ]
         table.add_row(*cells, style="italic dim" if result.name == c.oracle else None)
     return table
@@ -74,32 +68,42 @@ def _headline(report: Report) -> Table:
 def _slices(report: Report) -> Table:
     metric = f"NDCG@{report.conditions.k}"
     results = ranked(report.results, report.conditions)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-        title=f"{metric} by slice",
-        title_justify="left",
-        title_style="dim",
-    )
-    table.add_column("slice", overflow="fold")
-    table.add_column("questions", justify="right")
-    for result in results:
-        table.add_column(escape(result.name), justify="right")
+    table = _table(f"{short_name(metric)} of", ["n", *(result.name for result in results)])
     for place, part in enumerate(results[0].slices):
         figures = [_figure(result.slices[place].metrics[metric]) for result in results]
-        table.add_row(f"{part.name} {part.family.split()[0]}", f"{part.questions:,}", *figures)
+        table.add_row(part.name, f"{part.questions:,}", *figures)
     return table
 
 
+def _table(first: str, headings: list[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column(first, style="bold", overflow="fold")
+    for heading in headings:
+        table.add_column(escape(heading), justify="right", overflow="fold")
+    return table
+
+
+def _point(mark: str, sentence: str, style: str = "") -> Table:
+    """A sentence with a hanging mark."""
+    line = Table.grid(padding=(0, 1))
+    line.add_row(Text(mark, style), Text(sentence, style))
+    return line
+
+
 def _figure(estimate: Estimate) -> str:
-    return f"{estimate.mean:.4f} [dim]±{estimate.half_width:.4f}[/dim]"
+    return f"{_short(estimate.mean)} [dim]±{_short(estimate.half_width)}[/dim]"
 
 
-def _difference(report: Report, result: Result, metric: str) -> str:
+def _short(value: float) -> str:
+    """`.0843`; `1.0000` keeps its one."""
+    return f"{value:.4f}".removeprefix("0")
+
+
+def _difference(report: Report, result: Result) -> str:
     if result.name == report.conditions.baselines[0]:
-        return "[dim]baseline[/dim]"
-    comparison = report.comparison(result.name, metric)
+        return "–"
+    comparison = report.comparison(result.name, f"NDCG@{report.conditions.k}")
     if comparison is None:
         return "–"
-    return f"{comparison.difference.mean:+.4f} {comparison.stars}"
+    sign, figure = signed(comparison.difference.mean)[0], abs(comparison.difference.mean)
+    return f"{sign}{_short(figure)} {comparison.stars}"

@@ -30,14 +30,12 @@ def findings(
     contestants = [r for r in ranked(results, conditions) if r.name != conditions.oracle]
     if not contestants:
         return []
-    best = contestants[0]
-    figure = best[metric]
-    sentences = []
-    if len(contestants) > 1:
-        sentences.append(
-            f"{best.name} has the highest {metric}: {figure.mean:.4f} "
-            f"(95% interval {figure.low:.4f} to {figure.high:.4f})."
-        )
+    best, figure = contestants[0], contestants[0][metric]
+    highest = "the highest" if len(contestants) > 1 else "this"
+    sentences = [
+        f"{best.name} has {highest} {metric}: {figure.mean:.4f} "
+        f"(95% interval {figure.low:.4f} to {figure.high:.4f})."
+    ]
     if best.of_oracle is not None:
         sentences.append(
             f"That is {best.of_oracle[metric]:.0%} of {conditions.oracle}, the best that these "
@@ -51,13 +49,12 @@ def findings(
 def _against(baseline: str, metric: str, comparisons: Sequence[Comparison]) -> list[str]:
     """One sentence each for who is better, worse and not told apart."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "unclear": []}
-    for c in comparisons:
-        if c.baseline != baseline or c.metric != metric:
-            continue
+    made = [c for c in comparisons if (c.baseline, c.metric) == (baseline, metric)]
+    for c in sorted(made, key=lambda c: -c.difference.mean):
         verdict = "better" if c.difference.mean > 0 else "worse"
         if c.p_holm >= 0.05:
             verdict = "unclear"
-        groups[verdict].append(f"{c.name} ({c.difference.mean:+.4f}, {p_words(c.p_holm)})")
+        groups[verdict].append(f"{c.name} ({signed(c.difference.mean)}, {p_words(c.p_holm)})")
     sentences = []
     if groups["better"]:
         sentences.append(f"Better than {baseline}: {', '.join(groups['better'])}.")
@@ -142,3 +139,8 @@ def protocol(conditions: Conditions) -> list[tuple[str, str]]:
 def p_words(p_value: float) -> str:
     """`p = 0.012`, or `p < 0.001`."""
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def signed(difference: float) -> str:
+    """`+0.0123` or `−0.0123`, with a true minus sign."""
+    return f"{difference:+.4f}".replace("-", "−")

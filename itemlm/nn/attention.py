@@ -8,12 +8,21 @@ Shapes      B rows, T queries, S keys, D width, H heads, E width of a head.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from itemlm.types import ConfigError
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def stack(modules: Iterable[M]) -> Sequence[M]:
+    """A `ModuleList` whose members keep their type."""
+    return cast(Any, nn.ModuleList(modules))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from itemlm.nn.attention import Attention, Block, KeysValues
+from itemlm.nn.attention import Attention, Block, KeysValues, stack
 from itemlm.sample.next_items import SequenceBatch
 
 LevelLogits = list[tuple[Tensor, Tensor]]  # per level: logits_MV and the right codes_M
@@ -51,7 +51,7 @@ class CodeTable(nn.Module):
         self.register_buffer("codes_NL", torch.cat([codes_NL.long(), padding]))
         self.starts = starts.tolist()
         self.vectors = nn.Embedding(self.starts[-1] + 1, width)  # the last one begins a sequence
-        self.outputs = nn.ModuleList(nn.Linear(width, size, bias=False) for size in levels)
+        self.outputs = stack(nn.Linear(width, size, bias=False) for size in levels)
         nn.init.normal_(self.vectors.weight, std=0.02)
 
     @property
@@ -122,7 +122,7 @@ class DecoderOnly(nn.Module):
         self.length = length
         self.table = CodeTable(codes_NL, levels, shape.width)
         self.positions = nn.Embedding(length + 1, shape.width)
-        self.blocks = nn.ModuleList(
+        self.blocks = stack(
             Block(
                 shape.width,
                 heads=shape.heads,
@@ -154,7 +154,7 @@ class DecoderOnly(nn.Module):
         x_BSD = self._tokens(items_BT, batch.lengths_B + 1, newest=self.length)[:, :-1]
         for block in self.blocks:
             x_BSD = block(x_BSD, causal=True)
-        state_BTLD = self.norm(x_BSD).unflatten(1, (-1, self.table.levels))
+        state_BTLD = self.norm(x_BSD).view(len(x_BSD), -1, self.table.levels, x_BSD.shape[-1])
         codes_ML = self.table.codes_NL[items_BT[real_BT]]
         return [
             (self.table.logits(state_BTLD[:, :, level][real_BT], level), codes_ML[:, level])
@@ -199,7 +199,7 @@ class DecoderOnly(nn.Module):
             )
             x_BXD = x_BXD + block.attention.attend(normed_BXD, both, mask=mask_B1XS)
             x_BXD = block.feed_forward(x_BXD)
-        last_BKD = self.norm(x_BXD.unflatten(1, (beams, length))[:, :, -1])
+        last_BKD = self.norm(x_BXD.view(queries, beams, length, -1)[:, :, -1])
         return self.table.logits(last_BKD, length)
 
 
@@ -239,7 +239,7 @@ class EncoderDecoder(nn.Module):
         self.length = length
         self.table = CodeTable(codes_NL, levels, shape.width)
         self.positions = nn.Embedding(length, shape.width)
-        self.encoder = nn.ModuleList(
+        self.encoder = stack(
             Block(
                 shape.width,
                 heads=shape.heads,
@@ -250,7 +250,7 @@ class EncoderDecoder(nn.Module):
             for _ in range(shape.blocks)
         )
         self.encoder_norm = nn.RMSNorm(shape.width)
-        self.decoder = nn.ModuleList(_DecoderBlock(shape) for _ in range(shape.blocks))
+        self.decoder = stack(_DecoderBlock(shape) for _ in range(shape.blocks))
         self.norm = nn.RMSNorm(shape.width)
         self.dropout = nn.Dropout(shape.dropout)
         nn.init.normal_(self.positions.weight, std=0.02)
@@ -278,8 +278,8 @@ class EncoderDecoder(nn.Module):
         own_XX = apart(beams, length + 1, x_BXD.device)
         for block, seen in zip(self.decoder, context.seen, strict=True):
             x_BXD = block.decode(x_BXD, own_XX, seen, context.mask_B11S)
-        state: Tensor = self.norm(x_BXD).unflatten(1, (beams, length + 1))
-        return state
+        state_BXD: Tensor = self.norm(x_BXD)
+        return state_BXD.view(queries, beams, length + 1, -1)
 
     def forward(self, batch: SequenceBatch) -> LevelLogits:
         """Logits of the codes of the item that follows each history."""

@@ -37,7 +37,8 @@ class _ChunkedSoftmax(torch.autograd.Function):
             loss += (log_norm_C1 - logits_CN.gather(1, targets_C1)).sum()
             # d loss / d logits = softmax - one_hot(target), in place of the logits
             grad_CN = logits_CN.sub_(log_norm_C1).exp_()
-            grad_CN.scatter_add_(1, targets_C1, grad_CN.new_full((1, 1), -1.0).expand_as(targets_C1))
+            minus_one_C1 = grad_CN.new_full((len(grad_CN), 1), -1.0)
+            grad_CN.scatter_add_(1, targets_C1, minus_one_C1)
             grad_CN = grad_CN.to(items_ND.dtype)
             grad_state_MD[start : start + rows] = grad_CN @ items_ND
             grad_items_ND += grad_CN.T @ state_CD

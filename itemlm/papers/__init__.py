@@ -2,9 +2,9 @@
 
 The table below is the whole registry. Every module in it has
 
-    Config                                 a frozen dataclass; `Config.as_published()` where it differs
-    fit(dataset, config, run)              learns, and returns a Recommender
-    restore(saved)                         the Recommender back from its saved parts
+    Config                       a frozen dataclass; `Config.as_published()` where it differs
+    fit(dataset, config, run)    learns, and returns a Recommender
+    restore(saved)               the Recommender back from its saved parts
 
 Other packages add rows through the entry point group `itemlm.papers` (name = module).
 """

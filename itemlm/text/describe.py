@@ -142,7 +142,8 @@ def _render(table: pl.DataFrame, template: str) -> list[str]:
 
 def _fill(line: str, row: dict[str, str]) -> str:
     """The line with its columns filled in; empty if the row has none of them."""
-    if not any(row[name] for name in PLACEHOLDER.findall(line)):
+    columns = PLACEHOLDER.findall(line)
+    if columns and not any(row[name] for name in columns):
         return ""
     return " ".join(PLACEHOLDER.sub(lambda match: row[match[1]], line).split())
 

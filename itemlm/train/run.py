@@ -286,7 +286,7 @@ def choose_device(name: str) -> torch.device:
 def _is_fast_in_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 have their own instructions on this device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from itemlm.data.dataset import Dataset
-from itemlm.nn.attention import Block
+from itemlm.nn.attention import Block, stack
 from itemlm.objectives.bce import bce
 from itemlm.objectives.softmax import softmax
 from itemlm.recommender import Catalog, Saved
@@ -63,7 +63,7 @@ class SASRec(nn.Module):
         self.length = config.length
         self.items = nn.Embedding(items + 1, config.width, padding_idx=items)
         self.positions = nn.Embedding(config.length, config.width)
-        self.blocks = nn.ModuleList(
+        self.blocks = stack(
             Block(config.width, heads=config.heads, inner=config.inner, dropout=config.dropout)
             for _ in range(config.blocks)
         )

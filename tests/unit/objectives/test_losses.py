@@ -1,0 +1,126 @@
+"""Losses by hand: the arithmetic stands in the test."""
+
+from math import exp, log
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from torch import nn  # noqa: E402
+
+import itemlm.objectives.softmax as softmax_module  # noqa: E402
+from itemlm.objectives.bce import bce  # noqa: E402
+from itemlm.objectives.next_code import next_code  # noqa: E402
+from itemlm.objectives.objective import Objective  # noqa: E402
+from itemlm.objectives.softmax import chunked_softmax, softmax  # noqa: E402
+from itemlm.sample.next_items import SequenceBatch  # noqa: E402
+
+
+class Fixed(nn.Module):
+    """A model whose state after every position is (1, 0); items are given."""
+
+    def __init__(self, items_ND):
+        super().__init__()
+        self.items_ND = torch.tensor(items_ND)
+
+    def forward(self, batch):
+        state_BTD = torch.zeros(*batch.items_BT.shape, 2)
+        state_BTD[..., 0] = 1
+        return state_BTD
+
+    def item_vectors(self):
+        return self.items_ND
+
+
+# Items score 0, 1 and 3. One history of items 0, 1 and then padding; what follows is 1, then 2.
+MODEL = Fixed([[0.0, 5.0], [1.0, 5.0], [3.0, 5.0]])
+BATCH = SequenceBatch(
+    items_BT=torch.tensor([[0, 1, 3]]),
+    lengths_B=torch.tensor([2]),
+    targets_BT=torch.tensor([[1, 2, -1]]),
+)
+
+
+def test_softmax_is_the_mean_over_targets():
+    total = exp(0) + exp(1) + exp(3)
+    expected = (-log(exp(1) / total) - log(exp(3) / total)) / 2
+    assert float(softmax()(MODEL, BATCH)["softmax"]) == pytest.approx(expected)
+
+
+def test_bce_leaves_out_negatives_from_the_window():
+    # Every item is in the window, so every negative is a false one: only the targets count.
+    def sigmoid(x):
+        return 1 / (1 + exp(-x))
+
+    expected = (-log(sigmoid(1)) - log(sigmoid(3))) / 2
+    assert float(bce(4)(MODEL, BATCH)["bce"]) == pytest.approx(expected)
+
+
+def test_bce_counts_a_true_negative():
+    # Item 0 is the only one outside the window 1 -> 2; wherever it is drawn, it scores 0.
+    batch = SequenceBatch(torch.tensor([[1]]), torch.tensor([1]), torch.tensor([[2]]))
+    torch.manual_seed(0)
+    drawn = torch.randint(3, (1, 1000))
+    torch.manual_seed(0)
+    share = float((drawn == 0).float().mean())
+    expected = -log(1 / (1 + exp(-3))) - share * log(1 / 2)
+    assert float(bce(1000)(MODEL, batch)["bce"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_next_code_is_the_mean_over_levels():
+    def model(batch):
+        return [
+            (torch.tensor([[0.0, log(3)]]), torch.tensor([1])),  # p = 3/4
+            (torch.tensor([[0.0, 0.0]]), torch.tensor([0])),  # p = 1/2
+        ]
+
+    loss = next_code()(model, None)["next_code"]
+    assert float(loss) == pytest.approx((-log(3 / 4) - log(1 / 2)) / 2)
+
+
+def test_objectives_add_and_scale():
+    class Constant(Objective):
+        def __init__(self, name, value):
+            super().__init__()
+            self.name, self.value = name, value
+
+        def forward(self, model, batch):
+            return {self.name: torch.tensor(self.value)}
+
+    both = Constant("a", 2.0) + 0.5 * Constant("b", 3.0) + Constant("a", 1.0)
+    assert {name: float(value) for name, value in both(None, None).items()} == {"a": 3.0, "b": 1.5}
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    positions=st.integers(1, 9), items=st.integers(1, 7), width=st.integers(1, 5), seed=st.integers(0)
+)
+def test_chunks_give_the_loss_and_gradients_of_the_plain_version(positions, items, width, seed):
+    generator = torch.Generator().manual_seed(seed % 2**32)
+    state_MD = torch.randn(positions, width, generator=generator, requires_grad=True)
+    items_ND = torch.randn(items, width, generator=generator, requires_grad=True)
+    targets_M = torch.randint(items, (positions,), generator=generator)
+    plain = nn.functional.cross_entropy(state_MD @ items_ND.T, targets_M)
+    expected = torch.autograd.grad(3 * plain, (state_MD, items_ND))
+
+    before, softmax_module.CHUNK_BYTES = softmax_module.CHUNK_BYTES, 4 * items * 2  # two rows
+    try:
+        loss = chunked_softmax(state_MD, items_ND, targets_M)
+        found = torch.autograd.grad(3 * loss, (state_MD, items_ND))
+    finally:
+        softmax_module.CHUNK_BYTES = before
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5, abs=1e-6)
+    for mine, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-5)
+
+
+def test_low_precision_stays_close():
+    torch.manual_seed(0)
+    state_MD, items_ND = torch.randn(50, 16), torch.randn(200, 16)
+    targets_M = torch.randint(200, (50,))
+    plain = nn.functional.cross_entropy(state_MD @ items_ND.T, targets_M)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = chunked_softmax(state_MD, items_ND, targets_M)
+    assert float(loss) == pytest.approx(float(plain), rel=0.01)
