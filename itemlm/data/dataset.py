@@ -97,6 +97,11 @@ class Sequences:
     timestamps: IntArray | None = None
     values: np.ndarray[Any, np.dtype[np.float32]] | None = None
 
+    def __post_init__(self) -> None:
+        # Shared by everyone who learns from them, so nobody may change them by accident.
+        for array in self.arrays().values():
+            array.setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -66,7 +66,7 @@ def read_table(path: PathLike, what: str, *, encoding: str, on_error: OnError) -
     if form == "json" or (form is None and text.lstrip()[:1] in (b"{", b"[")):
         frame, lines, bad = _json_lines(text, file)
         table = Table(name=file.name, frame=frame, places=lines, unit="line", on_error=on_error)
-        return table.report(bad, "lines that are not JSON objects")
+        return table.report(bad, "without a JSON object")
     read = read_delimited(text, file.name)
     table = Table(
         name=file.name,
@@ -83,7 +83,7 @@ def read_table(path: PathLike, what: str, *, encoding: str, on_error: OnError) -
             f"{file.name} has no header line; its columns are called column_1 to "
             f"column_{len(read.frame.columns)}."
         )
-    return table.report(read.ragged, "lines with too few or too many fields")
+    return table.report(read.ragged, "with too few or too many fields")
 
 
 def _existing(path: PathLike, what: str) -> Path:

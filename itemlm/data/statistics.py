@@ -129,7 +129,7 @@ def plot_head_tail(dataset: Dataset, path: str | os.PathLike[str]) -> None:
 
 def _head_tail_figure(dataset: Dataset) -> Any:
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogFormatter, PercentFormatter, StrMethodFormatter
 
     items = len(dataset.items)
     head = _head(items)
@@ -159,7 +159,8 @@ def _head_tail_figure(dataset: Dataset) -> Any:
         horizontalalignment="right" if left else "left",
     )
     for axis in (above.xaxis, above.yaxis):
-        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+        axis.set_minor_formatter(LogFormatter())  # writes only where powers of ten are few
     below.yaxis.set_major_formatter(PercentFormatter(1.0))
     for axes in (above, below):
         axes.axvline(head, color=QUIET, linewidth=1, linestyle="--", zorder=0)

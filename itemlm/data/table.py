@@ -67,12 +67,7 @@ class Table:
         first = int(np.argmax(bad))
         if self.on_error == "stop":
             raise DataError(f"{self.where(first)}: {say(first)}. {MEND}")
-        count = int(bad.sum())
-        note = (
-            f"{self.name}: dropped {count} {'row' if count == 1 else 'rows'} with {what} "
-            f"(first: {self.unit} {self.places[first]})."
-        )
-        kept = self.with_notes(note)
+        kept = self._dropped(int(bad.sum()), "row", f"with {what}", self.places[first])
         return replace(kept, frame=self.frame.filter(~bad), places=self.places[~bad])
 
     def report(self, bad: Sequence[tuple[int, str]], what: str) -> Table:
@@ -80,7 +75,7 @@ class Table:
 
         Args:
             bad: line and what is wrong with it, first line first.
-            what: completes "dropped 3 ...".
+            what: completes "dropped 3 lines ...", as in "with too many fields".
 
         Raises:
             DataError: if there is a bad line and `on_error` is "stop".
@@ -90,7 +85,13 @@ class Table:
         line, sentence = bad[0]
         if self.on_error == "stop":
             raise DataError(f"{self.name}, line {line}: {sentence}. {MEND}")
-        return self.with_notes(f"{self.name}: dropped {len(bad)} {what} (first: line {line}).")
+        return self._dropped(len(bad), "line", what, line)
+
+    def _dropped(self, count: int, thing: str, what: str, first: int) -> Table:
+        things = thing if count == 1 else f"{thing}s"
+        return self.with_notes(
+            f"{self.name}: dropped {count} {things} {what} (first: {self.unit} {first})."
+        )
 
     def with_frame(self, frame: pl.DataFrame) -> Table:
         """The same rows with other columns."""

@@ -22,40 +22,36 @@ from itemlm.types import ConfigError, IntArray
 FILMS_CSV = Path(__file__).with_name("films.csv")
 FEWEST_ITEMS = 10
 
-ADJECTIVES = (
-    "Amber Ancient Bitter Blue Borrowed Brass Broken Burning Crimson Crooked Distant Drowned Empty "
-    "Endless Fallen Frozen Gentle Gilded Golden Green Hidden Hollow Humble Iron Ivory Last Little "
-    "Lonely Lost Midnight Northern Paper Quiet Restless Scarlet Second Secret Seventh Silent Silver "
-    "Sleeping Stolen Stubborn Unlikely Velvet Wandering White Winter"
-).split()
-NOUNS = (
-    "Accordion Alibi Apprentice Bicycle Border Bridge Carnival Castaway Clockmaker Comet Crossing "
-    "Daughter Detective Envelope Ferry Fortune Garden Gambler Harbor Harvest Horizon Hotel "
-    "Inheritance Island Kingdom Lantern Letter Lighthouse Machine Masquerade Messenger Mountain "
-    "Orchard Orchestra Passenger Photograph Piano Promise Railway River Sentinel Shadow Station "
-    "Stranger Voyage Waltz Widow Witness"
-).split()
-GIVEN_NAMES = (
-    "Ada Alma Anton Aurel Bela Bruno Celia Dario Edda Elio Emil Esther Felix Greta Hugo Ida Ilya "
-    "Iris Jonas Karin Lena Leo Lidia Luka Mara Marek Mila Nadia Nils Nora Oskar Otto Petra Rafael "
-    "Rosa Selma Stefan Tilda Viktor Yara"
-).split()
-FAMILY_NAMES = (
-    "Abelard Almassy Arkady Bellini Borodin Calder Castellan Corvino Dalgaard Darrow Devereux "
-    "Ekberg Esterly Falkner Fontane Galloway Haldane Hartmann Ibarra Jansky Karlov Kestrel "
-    "Lazarev Lindqvist Lorca Marchetti Moreau Nakamori Nordahl Okafor Orlov Palmer Quintero "
-    "Ravensky Rinaldi Sandoval Sorensen Tavares Thorne Ullman Vandermeer Varga Vasquez Wexler "
-    "Winterbourne Yarrow Zamora Zeller"
-).split()
-COUNTRY_SYLLABLES = (
-    "Zor Bel Kar Mal Vel Tor Gra Lun Fen Dor Sel Nor Pal Ruk Hal Cas Mir Ost Bra Ild".split(),
-    "a e i o u an en or ar il".split(),
-    "via dia land mark stan burg nia ria mont dor".split(),
+# What imaginary films, directors and countries are called. Words are separated by spaces.
+ADJECTIVES = """
+    Amber Ancient Bitter Blue Borrowed Brass Broken Burning Crimson Crooked Distant Drowned Empty
+    Endless Fallen Frozen Gentle Gilded Golden Green Hidden Hollow Humble Iron Ivory Last Little
+    Lonely Lost Midnight Northern Paper Quiet Restless Scarlet Second Secret Seventh Silent Silver
+    Sleeping Stolen Stubborn Unlikely Velvet Wandering White Winter"""
+NOUNS = """
+    Accordion Alibi Apprentice Bicycle Border Bridge Carnival Castaway Clockmaker Comet Crossing
+    Daughter Detective Envelope Ferry Fortune Garden Gambler Harbor Harvest Horizon Hotel
+    Inheritance Island Kingdom Lantern Letter Lighthouse Machine Masquerade Messenger Mountain
+    Orchard Orchestra Passenger Photograph Piano Promise Railway River Sentinel Shadow Station
+    Stranger Voyage Waltz Widow Witness"""
+GIVEN_NAMES = """
+    Ada Alma Anton Aurel Bela Bruno Celia Dario Edda Elio Emil Esther Felix Greta Hugo Ida Ilya Iris
+    Jonas Karin Lena Leo Lidia Luka Mara Marek Mila Nadia Nils Nora Oskar Otto Petra Rafael Rosa
+    Selma Stefan Tilda Viktor Yara"""
+FAMILY_NAMES = """
+    Abelard Almassy Arkady Bellini Borodin Calder Castellan Corvino Dalgaard Darrow Devereux Ekberg
+    Esterly Falkner Fontane Galloway Haldane Hartmann Ibarra Jansky Karlov Kestrel Lazarev Lindqvist
+    Lorca Marchetti Moreau Nakamori Nordahl Okafor Orlov Palmer Quintero Ravensky Rinaldi Sandoval
+    Sorensen Tavares Thorne Ullman Vandermeer Varga Vasquez Wexler Winterbourne Yarrow Zamora
+    Zeller"""
+SYLLABLES = (
+    "Zor Bel Kar Mal Vel Tor Gra Lun Fen Dor Sel Nor Pal Ruk Hal Cas Mir Ost Bra Ild",
+    "a e i o u an en or ar il",
+    "via dia land mark stan burg nia ria mont dor",
 )
-ROMAN = (
-    "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX XXI XXII XXIII XXIV "
-    "XXV XXVI XXVII XXVIII XXIX XXX"
-).split()
+PARTS = """
+    I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX XXI XXII XXIII XXIV XXV
+    XXVI XXVII XXVIII XXIX XXX"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +77,7 @@ def films() -> pl.DataFrame:
     """The real films: item_id, title, year, director, genres, themes and series.
 
     `genres` and `themes` are lists; `series` is null for films that stand alone. Sorted by year,
-    then title.
+    then title; parts of a series from one year stand in the order of their release.
     """
     return _real_films().drop("fame")
 
@@ -135,9 +131,8 @@ def _imaginary(home: pl.DataFrame, country_N: IntArray, film_N: IntArray) -> pl.
     abroad = home.select("year", "genres", "themes")[film_N]
     country = pl.Series("country", _countries()).gather(country_N - 1)
     work = _names(ADJECTIVES, NOUNS, work_R.to_series().to_numpy()[film_N], country_N)
-    part = pl.Series([""] + [f" {number}" for number in ROMAN[1:]]).gather(
-        part_R.set(alone_R, 0).gather(film_N)
-    )
+    numerals = pl.Series(["", *(f" {numeral}" for numeral in PARTS.split()[1:])])
+    part = numerals.gather(part_R.set(alone_R, 0).gather(film_N))
     director = _names(GIVEN_NAMES, FAMILY_NAMES, director_R.to_numpy()[film_N], country_N)
     series = pl.select(pl.when(~alone_R.gather(film_N)).then(work)).to_series()
     title = "The " + work + part
@@ -153,16 +148,17 @@ def _imaginary(home: pl.DataFrame, country_N: IntArray, film_N: IntArray) -> pl.
     )
 
 
-def _names(first: list[str], second: list[str], key_N: IntArray, country_N: IntArray) -> pl.Series:
+def _names(first: str, second: str, key_N: IntArray, country_N: IntArray) -> pl.Series:
     """Two-word names, different for every key (< 1900) inside a country."""
     # The steps share no factor with the number of pairs, so all pairs come up before one repeats.
-    pair_N = (key_N * 1013 + country_N * 389) % (len(first) * len(second))
-    place_N = pair_N // len(second), pair_N % len(second)
-    return pl.Series(first).gather(place_N[0]) + " " + pl.Series(second).gather(place_N[1])
+    firsts, seconds = pl.Series(first.split()), pl.Series(second.split())
+    pair_N = (key_N * 1013 + country_N * 389) % (len(firsts) * len(seconds))
+    first_N, second_N = np.divmod(pair_N, len(seconds))
+    return firsts.gather(first_N) + " " + seconds.gather(second_N)
 
 
 def _countries() -> list[str]:
     """Names of all imaginary countries, neighbors in the list unlike each other."""
-    starts, middles, ends = COUNTRY_SYLLABLES
-    every = [f"{start}{middle}{end}" for start in starts for middle in middles for end in ends]
+    starts, middles, ends = (syllables.split() for syllables in SYLLABLES)
+    every = [start + middle + end for start in starts for middle in middles for end in ends]
     return [every[place * 1013 % len(every)] for place in range(len(every))]

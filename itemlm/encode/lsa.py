@@ -81,7 +81,8 @@ class LSA:
                 f"{example}. Give the catalog titles or categories."
             ) from error
         svd = TruncatedSVD(min(self.width, *weights_MV.shape), random_state=self.seed)
-        svd.fit(weights_MV)
+        with np.errstate(invalid="ignore"):  # a single text has no variance to explain
+            svd.fit(weights_MV)
         strong = svd.singular_values_ > NEGLIGIBLE * svd.singular_values_[0]
         vectors_MD: FloatArray = weights_MV @ svd.components_[strong].T
         return vectors_MD.astype(np.float32)

@@ -68,7 +68,7 @@ class Resampling:
         return found
 
     def p_values(self, differences: Sequence[FloatArray]) -> FloatArray:
-        """P-value of the paired randomisation test for each [Q] of differences."""
+        """P-value of the paired randomization test for each [Q] of differences."""
         return sign_flip_p_values(
             np.stack(differences, axis=1), self.cluster_Q, self.flips, self.seed
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from itemlm.evaluate.metrics import METRICS, short_name
+from itemlm.evaluate.metrics import METRICS
 from itemlm.evaluate.plots import VARIABLES, colors, plots
 from itemlm.evaluate.report import Curves, Report
 from itemlm.evaluate.words import cautions, findings, p_words, protocol, ranked, signed
@@ -35,7 +35,6 @@ def page(report: Report, title: str, curves: Curves) -> str:
         percent=lambda value: "–" if value is None else f"{value:.0%}",
         count=lambda value: "–" if value is None else f"{value:,}",
         seconds=_seconds,
-        short=short_name,
         p=p_words,
     )
     c = report.conditions
@@ -45,7 +44,6 @@ def page(report: Report, title: str, curves: Curves) -> str:
         report=report,
         c=c,
         results=results,
-        contestants=[result for result in results if result.name != c.oracle],
         colors=_color_names(report),
         headline=[f"{name}@{k}" for k in c.ks for name in ("Recall", "NDCG")],
         metric=f"NDCG@{c.k}",

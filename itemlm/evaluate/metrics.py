@@ -56,8 +56,8 @@ class Targets:
             raise DataError(f"every question needs a target, but {where} has none.")
         # Without a repeated pair, which is the usual case, sorting can be skipped.
         if (counts_Q > 1).any():
-            pairs_P2 = np.unique(np.stack([question_P, item_P], axis=1), axis=0)
-            question_P, item_P = pairs_P2[:, 0], pairs_P2[:, 1]
+            items = int(item_P.max()) + 1
+            question_P, item_P = np.divmod(np.unique(question_P * items + item_P), items)
             counts_Q = np.bincount(question_P)
         return cls(question_P=question_P, item_P=item_P, count_Q=counts_Q)
 

@@ -164,7 +164,7 @@ def _most_telling(report: Report) -> list[Result]:
     results = ranked(report.results, report.conditions)
     always = (report.conditions.oracle, *report.conditions.baselines[:1])
     chosen = sorted(results, key=lambda result: result.name not in always)[:MOST_IN_SLICES]
-    return [result for result in results if result in chosen]
+    return ranked(chosen, report.conditions)
 
 
 def _scatter(
@@ -206,7 +206,7 @@ def _curves(figure: Any, report: Report, curves: Curves, key: str) -> None:
 
 
 def _rows(figure: Any, labels: Sequence[str], height: float = ROW) -> Any:
-    """Axes with one labelled row per label, first on top."""
+    """Axes with one labeled row per label, first on top."""
     figure.set_size_inches(WIDTH, 0.75 + height * len(labels))
     axes = figure.add_subplot()
     axes.set_yticks(range(len(labels)), labels)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,13 @@ class Report:
 
     def __rich__(self) -> RenderableType:
         return self.table()
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        text = StringIO()
+        Console(file=text, width=120).print(self.table())
+        return text.getvalue()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, in types that JSON knows."""

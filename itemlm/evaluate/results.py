@@ -123,7 +123,7 @@ class Comparison:
 
     Attributes:
         difference: of the means, with a paired bootstrap interval.
-        p_value: two-sided paired randomisation test over users.
+        p_value: two-sided paired randomization test over users.
         p_holm: the same, corrected for all comparisons of the report.
     """
 

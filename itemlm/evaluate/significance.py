@@ -1,12 +1,12 @@
 """Significance: how far a mean may move by chance, and whether a difference is one.
 
 Two questions of the same user are not independent, so users, not questions, are drawn again
-(bootstrap) or have their difference's sign flipped (randomisation test). A question whose user is
+(bootstrap) or have their difference's sign flipped (randomization test). A question whose user is
 unknown (row -1) stands for itself.
 
 Sources     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
             Smucker, Allan and Carterette, "A Comparison of Statistical Significance Tests for
-            Information Retrieval Evaluation", CIKM 2007 (the randomisation test).
+            Information Retrieval Evaluation", CIKM 2007 (the randomization test).
             Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
 Shapes      Q questions, C clusters (users), J columns (a metric of a model), R random draws.
 """
@@ -58,7 +58,7 @@ def interval(means_RJ: FloatArray, level: float = LEVEL) -> tuple[FloatArray, Fl
 def sign_flip_p_values(
     differences_QJ: FloatArray, cluster_Q: IntArray, flips: int, seed: int
 ) -> FloatArray:
-    """p_J of the paired randomisation test, two-sided, for a mean difference of 0.
+    """p_J of the paired randomization test, two-sided, for a mean difference of 0.
 
     If two models were equally good, each user's difference could as well have the other sign. The
     p-value is the share of random sign patterns whose total is at least as far from 0 as the one

@@ -52,8 +52,7 @@ def _against(baseline: str, metric: str, comparisons: Sequence[Comparison]) -> l
     made = [c for c in comparisons if (c.baseline, c.metric) == (baseline, metric)]
     for c in sorted(made, key=lambda c: -c.difference.mean):
         verdict = "better" if c.difference.mean > 0 else "worse"
-        if c.p_holm >= 0.05:
-            verdict = "unclear"
+        verdict = "unclear" if c.stars == "n.s." else verdict
         groups[verdict].append(f"{c.name} ({signed(c.difference.mean)}, {p_words(c.p_holm)})")
     sentences = []
     if groups["better"]:
@@ -73,6 +72,11 @@ def cautions(conditions: Conditions, results: Sequence[Result]) -> list[str]:
     if not conditions.baselines:
         sentences.append(
             "Nothing was compared with a baseline; name one to see paired differences."
+        )
+    if conditions.part == "validation":
+        sentences.append(
+            "These are validation questions. Where settings or epochs were chosen on them, the "
+            "figures flatter; report test questions."
         )
     if conditions.tied_times is not None and conditions.tied_times >= 0.01:
         sentences.append(
@@ -100,7 +104,7 @@ def cautions(conditions: Conditions, results: Sequence[Result]) -> list[str]:
     if one_seed:
         sentences.append(
             f"One seed only: {', '.join(one_seed)}. Intervals tell how the figures move with other "
-            "users, not with another run of training."
+            "users, not with another run of training, where chance has a part in it."
         )
     return sentences
 
@@ -116,14 +120,18 @@ def protocol(conditions: Conditions) -> list[tuple[str, str]]:
         ("Candidates", f"{c.candidates}, {c.items:,} items"),
         ("Masking", c.masking),
         ("Targets already in the history", f"{c.repeats:.1%} of {c.targets:,}"),
-        ("Lists", "compared as items, in the order given; equal scores are counted, not resolved"),
+        (
+            "Lists",
+            "compared as items, in the order given; a list has ties if two neighbors among its "
+            f"first {c.ks[-1] + 1} places have the same score",
+        ),
         (
             "Intervals",
             f"95% percentile bootstrap over users, {c.bootstrap:,} samples, seed {c.seed}",
         ),
         (
             "Tests",
-            f"paired randomisation over users, {c.flips:,} sign patterns, two-sided; Holm's "
+            f"paired randomization over users, {c.flips:,} sign patterns, two-sided; Holm's "
             "correction over all comparisons",
         ),
         (

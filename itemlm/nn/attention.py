@@ -36,14 +36,14 @@ class KeysValues:
 class Attention(nn.Module):
     """Scaled dot-product attention; `head_width` need not divide `width`."""
 
-    def __init__(self, width: int, heads: int, head_width: int | None, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, head_width: int | None = None) -> None:
         super().__init__()
         if head_width is None and width % heads:
             raise ConfigError(
                 f"width {width} cannot be split evenly into {heads} heads; "
                 "choose a multiple or give head_width."
             )
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.head_width = width // heads if head_width is None else head_width
         inner = heads * self.head_width
         self.query = nn.Linear(width, inner, bias=False)
@@ -68,7 +68,6 @@ class Attention(nn.Module):
             seen.keys,
             seen.values,
             attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
             is_causal=causal,
         )
         out_BTD: Tensor = self.output(mixed_BHTE.transpose(1, 2).reshape(batch, length, -1))
@@ -78,13 +77,10 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Two linear layers with a ReLU between them."""
 
-    def __init__(self, width: int, inner: int, dropout: float) -> None:
+    def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(width, inner, bias=False),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(inner, width, bias=False),
+            nn.Linear(width, inner, bias=False), nn.ReLU(), nn.Linear(inner, width, bias=False)
         )
 
     def forward(self, x_BTD: Tensor) -> Tensor:
@@ -94,7 +90,11 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm self-attention and feed-forward layers, each added to its input."""
+    """Pre-norm self-attention and feed-forward layers, each added to its input.
+
+    Dropout acts on what is added, not inside attention or the feed-forward layers: fused attention
+    kernels have no place for it, and on a processor it would cost a third of a training step.
+    """
 
     def __init__(
         self,
@@ -107,9 +107,9 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.attention_norm = nn.RMSNorm(width)
-        self.attention = Attention(width, heads, head_width, dropout)
+        self.attention = Attention(width, heads, head_width)
         self.feed_norm = nn.RMSNorm(width)
-        self.feed = FeedForward(width, inner, dropout)
+        self.feed = FeedForward(width, inner)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BTD: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:

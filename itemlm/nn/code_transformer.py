@@ -215,7 +215,7 @@ class _DecoderBlock(Block):
             dropout=shape.dropout,
         )
         self.cross_norm = nn.RMSNorm(shape.width)
-        self.cross = Attention(shape.width, shape.heads, shape.head_width, shape.dropout)
+        self.cross = Attention(shape.width, shape.heads, shape.head_width)
 
     def decode(
         self, x_BXD: Tensor, own_mask: Tensor, seen: KeysValues, seen_mask: Tensor

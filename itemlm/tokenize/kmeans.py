@@ -22,7 +22,7 @@ from itemlm.types import ConfigError, DataError, FloatArray, IntArray
 Vectors = npt.NDArray[np.float32]
 
 BLOCK_ELEMENTS = 2**20  # distances held at a time: 4 MB, which a cache still helps with
-SAMPLE_PER_CENTER = 64  # vectors that the start looks at, for each center ...
+SAMPLE_PER_CENTER = 16  # vectors that the start looks at, for each center ...
 SAMPLE_LEAST = 16_384  # ... but never fewer than this
 ROUNDING = 1e-6  # squared distances below this share of the squared lengths are float32 noise
 

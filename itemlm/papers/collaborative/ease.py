@@ -3,7 +3,7 @@
 Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019, arXiv:1905.03375.
 
 The idea    Predict every item of a history from all its other items by ridge regression. The only
-            constraint, that no item may predict itself, leaves a closed form (eq. 8 of the paper):
+            constraint, that no item may predict itself, leaves a closed form:
             with G = X'X and P = (G + l2 I)^-1, the weights are B_ij = -P_ij / P_jj, B_jj = 0.
             Unlike neighbor counts it explains away: an item that is only popular earns no weight.
 Departures  Items enter once, however often a user took them. Histories without a trained item get
@@ -91,14 +91,14 @@ def fit(dataset: Dataset, config: Config, run: Run) -> EASE:
     items = len(dataset.items)
     _check_memory(items, _available_bytes())
     # 1. Count in how many histories each pair of items stands together.
-    matrix_NN = _gram(dataset.sequences, items)
+    gram_NN = _gram(dataset.sequences, items)
     # 2. Invert the ridge-regularized counts.
-    matrix_NN[np.diag_indices(items)] += config.l2
-    _invert(matrix_NN, config.l2)
+    gram_NN[np.diag_indices(items)] += config.l2
+    weights_NN = _inverse(gram_NN, config.l2)
     # 3. Divide each column by its diagonal, and let no item predict itself.
-    matrix_NN *= -1 / np.diag(matrix_NN)
-    matrix_NN[np.diag_indices(items)] = 0
-    return EASE(Catalog.of(dataset), config, matrix_NN, below_evidence(dataset.item_counts))
+    weights_NN *= -1 / np.diag(weights_NN)
+    weights_NN[np.diag_indices(items)] = 0
+    return EASE(Catalog.of(dataset), config, weights_NN, below_evidence(dataset.item_counts))
 
 
 def restore(saved: Saved) -> EASE:
@@ -125,8 +125,8 @@ def _gram(sequences: Sequences, items: int) -> FloatArray:
     return gram_NN
 
 
-def _invert(matrix_NN: FloatArray, l2: float) -> None:
-    """Replace a symmetric positive definite matrix by its inverse, without a copy.
+def _inverse(matrix_NN: FloatArray, l2: float) -> FloatArray:
+    """The inverse of a symmetric positive definite matrix, which is overwritten to save memory.
 
     LAPACK works on columns, so it is handed the transpose, which is the same matrix.
     """
@@ -136,11 +136,12 @@ def _invert(matrix_NN: FloatArray, l2: float) -> None:
             f"l2 is {l2}, too small for these data: the equations have no stable solution. "
             "Try l2=100."
         )
-    lapack.spotri(factor_NN, lower=0, overwrite_c=1)
-    for rows in _row_blocks(len(matrix_NN)):  # one triangle was written: mirror it
-        matrix_NN[: rows.start, rows] = matrix_NN[rows, : rows.start].T
-        corner = matrix_NN[rows, rows]
+    inverse_NN: FloatArray = lapack.spotri(factor_NN, lower=0, overwrite_c=1)[0].T
+    for rows in _row_blocks(len(inverse_NN)):  # one triangle was written: mirror it
+        inverse_NN[: rows.start, rows] = inverse_NN[rows, : rows.start].T
+        corner = inverse_NN[rows, rows]
         corner[:] = np.tril(corner) + np.tril(corner, -1).T
+    return inverse_NN
 
 
 def _row_blocks(items: int) -> list[slice]:

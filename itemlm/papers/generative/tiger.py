@@ -23,15 +23,15 @@ from typing import Literal
 import torch
 
 from itemlm.data.dataset import Dataset
-encoder_named = None
+from itemlm.encode.by_name import encoder_named
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.objectives.next_code import next_code
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, Prefixes
-describe = None
-tokenizer_named = None
-ItemTokens = None
+from itemlm.text.describe import describe
+from itemlm.tokenize.by_name import item_tokens
+from itemlm.tokenize.tokens import ItemTokens
 from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 
@@ -55,8 +55,8 @@ class Config:
     beams: int = 30
     epochs: int = 100
     patience: int = 10  # validations without a better NDCG@10
-    validate_every: int = 2
-    validation_questions: int = 4000
+    validate_every: int = 4
+    validation_questions: int = 2000
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -92,10 +92,15 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     encoder = encoder_named(config.encoder)
     vectors_ND = run.keep("vectors", lambda: encoder.encode(describe(dataset)))
     # 2. Turn each vector into a Semantic ID: a few codes, and one more that keeps items apart.
-    tokenize = tokenizer_named(config.tokenizer)
     tokens = run.keep(
         "tokens",
-        lambda: tokenize(vectors_ND, levels=config.levels, codes=config.codes, seed=run.seed),
+        lambda: item_tokens(
+            config.tokenizer,
+            vectors_ND,
+            levels=config.levels,
+            codes=config.codes,
+            seed=run.seed,
+        ),
         ItemTokens,
     )
     # 3. Learn to write the next item's ID, code by code.
@@ -143,9 +148,7 @@ def _model(
     return kind(codes_NL, levels, config.length, config.shape())
 
 
-def _recommender(
-    config: Config, model: DecoderOnly | EncoderDecoder, catalog: Catalog
-) -> CodeBeam:
+def _recommender(config: Config, model: DecoderOnly | EncoderDecoder, catalog: Catalog) -> CodeBeam:
     codes_NL = model.table.codes_NL[:-1].cpu().numpy()
     return CodeBeam(
         "tiger", model, codes_NL, catalog, config, length=config.length, beams=config.beams

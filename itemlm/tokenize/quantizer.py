@@ -1,0 +1,171 @@
+"""Quantizer: how a vector gets its semantic codes, as plain arrays that need no PyTorch.
+
+A vector becomes a direction (unit length, since text vectors are compared by cosine), is
+standardized, may pass an encoder, and then gets one code per level: the nearest codeword to what
+the codes before left over. Residual k-means has no encoder; RQ-VAE has one, and a decoder to go
+back. Fitted tokens keep their quantizer, so that items that arrive later can be placed among them.
+
+Shapes      N vectors, D width, H latent width, S semantic levels, K codes of a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from itemlm.tokenize.kmeans import Vectors, finite_vectors, nearest
+from itemlm.types import DataError, FloatArray, IntArray
+
+Layer = tuple[Vectors, Vectors]  # weight [in, out] and bias [out]
+BLOCK_ROWS = 8192
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Quantizer:
+    """Vectors to codes and back.
+
+    Attributes:
+        mean_D, scale_D: directions are standardized as `(x - mean) / scale`.
+        codebooks: one [K, H] per level.
+        encoder, decoder: layers of perceptrons with ReLU between; empty where H is D.
+    """
+
+    mean_D: Vectors
+    scale_D: Vectors
+    codebooks: tuple[Vectors, ...]
+    encoder: tuple[Layer, ...] = ()
+    decoder: tuple[Layer, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean_D", frozen(self.mean_D))
+        object.__setattr__(self, "scale_D", frozen(self.scale_D))
+        object.__setattr__(self, "codebooks", tuple(map(frozen, self.codebooks)))
+        for part in ("encoder", "decoder"):
+            layers = tuple((frozen(weight), frozen(bias)) for weight, bias in getattr(self, part))
+            object.__setattr__(self, part, layers)
+        widths = {codebook_KH.shape[1:] for codebook_KH in self.codebooks}
+        if len(widths) != 1:
+            raise DataError(f"a quantizer needs codebooks of one width, not of {sorted(widths)}.")
+        if self.scale_D.shape != self.mean_D.shape or not (self.scale_D > 0).all():
+            raise DataError("a quantizer needs one positive scale per value of its mean.")
+        self._check("encoder", self.encoder, len(self.mean_D), self.width)
+        self._check("decoder", self.decoder, self.width, len(self.mean_D))
+
+    def _check(self, name: str, layers: tuple[Layer, ...], enter: int, leave: int) -> None:
+        shapes = [weight.shape for weight, _ in layers]
+        widths = [enter, *(shape[-1] for shape in shapes)]
+        fits = all(
+            weight.shape == (before, after) and bias.shape == (after,)
+            for (weight, bias), before, after in zip(layers, widths, widths[1:], strict=False)
+        )
+        if not fits or widths[-1] != leave:
+            raise DataError(
+                f"the quantizer's {name} must lead from width {enter} to {leave}, but its layers "
+                f"have the shapes {shapes}."
+            )
+
+    @property
+    def width(self) -> int:
+        """H, the width of codewords."""
+        return self.codebooks[0].shape[1]
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Codes of each semantic level."""
+        return tuple(len(codebook_KH) for codebook_KH in self.codebooks)
+
+    def latents(self, vectors_ND: FloatArray) -> Vectors:
+        """[N, H] what is quantized.
+
+        Raises:
+            DataError: if the vectors are not finite or not of the width of those fitted on.
+        """
+        x_ND = directions(vectors_ND)
+        if x_ND.shape[1] != len(self.mean_D):
+            raise DataError(
+                f"vectors have {x_ND.shape[1]} values each, but these tokens were fitted on "
+                f"vectors of {len(self.mean_D)}; use the same item encoder."
+            )
+        latent_NH = np.empty((len(x_ND), self.width), dtype=np.float32)
+        for start in range(0, len(x_ND), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            latent_NH[block] = _forward(self.encoder, (x_ND[block] - self.mean_D) / self.scale_D)
+        return latent_NH
+
+    def codes(self, vectors_ND: FloatArray) -> IntArray:
+        """[N, S] the codes of vectors."""
+        residual_NH = self.latents(vectors_ND)
+        codes_NS = np.empty((len(residual_NH), len(self.codebooks)), dtype=np.int32)
+        for level, codebook_KH in enumerate(self.codebooks):
+            codes_NS[:, level] = nearest(residual_NH, codebook_KH)[0]
+            residual_NH -= codebook_KH[codes_NS[:, level]]
+        return codes_NS
+
+    def reconstruct(self, codes_NS: IntArray) -> Vectors:
+        """[N, D] the directions that codes stand for; with fewer levels, what their prefix says."""
+        latent_NH = np.zeros((len(codes_NS), self.width), dtype=np.float32)
+        for codebook_KH, code_N in zip(self.codebooks, codes_NS.T, strict=False):
+            latent_NH += codebook_KH[code_N]
+        return _forward(self.decoder, latent_NH) * self.scale_D + self.mean_D
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything it consists of, by name."""
+        named: dict[str, np.ndarray[Any, Any]] = {"mean": self.mean_D, "scale": self.scale_D}
+        for level, codebook_KH in enumerate(self.codebooks):
+            named[f"codebook.{level}"] = codebook_KH
+        for part, layers in (("encoder", self.encoder), ("decoder", self.decoder)):
+            for place, (weight, bias) in enumerate(layers):
+                named[f"{part}.{place}.weight"] = weight
+                named[f"{part}.{place}.bias"] = bias
+        return named
+
+    @classmethod
+    def from_arrays(cls, named: Mapping[str, np.ndarray[Any, Any]]) -> Quantizer:
+        """Back from `arrays()`."""
+
+        def layers(part: str) -> tuple[Layer, ...]:
+            count = sum(name.startswith(f"{part}.") for name in named) // 2
+            return tuple(
+                (named[f"{part}.{place}.weight"], named[f"{part}.{place}.bias"])
+                for place in range(count)
+            )
+
+        count = sum(name.startswith("codebook.") for name in named)
+        return cls(
+            mean_D=named["mean"],
+            scale_D=named["scale"],
+            codebooks=tuple(named[f"codebook.{level}"] for level in range(count)),
+            encoder=layers("encoder"),
+            decoder=layers("decoder"),
+        )
+
+
+def frozen(array: FloatArray) -> Vectors:
+    """A read-only float32 copy."""
+    copy = np.array(array, dtype=np.float32, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def directions(vectors_ND: FloatArray) -> Vectors:
+    """The vectors at unit length; a vector of zeros stays zero.
+
+    Raises:
+        DataError: if they are no matrix, there are none, or one is not finite.
+    """
+    x_ND = finite_vectors(vectors_ND)
+    largest_N1 = np.abs(x_ND).max(axis=1, keepdims=True)  # first, so that squares cannot overflow
+    x_ND = x_ND / np.where(largest_N1 > 0, largest_N1, 1)
+    length_N1 = np.linalg.norm(x_ND, axis=1, keepdims=True)
+    return (x_ND / np.where(length_N1 > 0, length_N1, 1)).astype(np.float32)
+
+
+def _forward(layers: tuple[Layer, ...], x_ND: Vectors) -> Vectors:
+    for place, (weight, bias) in enumerate(layers):
+        if place:
+            x_ND = np.maximum(x_ND, 0)
+        x_ND = x_ND @ weight + bias
+    return x_ND

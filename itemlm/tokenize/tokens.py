@@ -1,0 +1,305 @@
+"""ItemTokens: the Semantic IDs of a catalog, one unique tuple of codes per item.
+
+The first levels carry meaning (items with close vectors share them), and by convention the last
+level has none: it only tells apart the items that share all others. Every tokenizer ends in
+`unique`, which adds that level, and everything downstream starts from an `ItemTokens`.
+
+    encode   rows to codes             append   new items, without moving a published code
+    decode   codes to rows             save / load, fingerprint
+
+Shapes      N items, L levels, S = L - 1 semantic levels, M new items, D width of vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from itemlm.data.folder import new_folder
+from itemlm.tokenize.lookup import RowLookup, prefix_groups, rank_within
+from itemlm.tokenize.quantizer import Quantizer
+from itemlm.tokenize.trie import Trie
+from itemlm.types import ArtifactError, ConfigError, DataError, FloatArray, IntArray
+
+FORMAT = "itemlm item tokens"
+FORMAT_VERSION = 1
+SPARE = 8  # free last codes that fitting leaves for later items, even in the largest group
+
+
+@dataclass(frozen=True, eq=False)
+class ItemTokens:
+    """One unique tuple of codes per item; checked when made, and never changed.
+
+    Attributes:
+        codes_NL: [N, L] int32, read-only.
+        levels: how many codes each level has; codes run from 0.
+        quantizer: how vectors get their semantic codes; None where codes came from elsewhere.
+
+    Raises:
+        DataError: if a code is out of range, or two items have the same codes.
+    """
+
+    codes_NL: IntArray
+    levels: tuple[int, ...]
+    quantizer: Quantizer | None = None
+
+    def __post_init__(self) -> None:
+        codes = np.asarray(self.codes_NL)
+        levels = tuple(int(size) for size in self.levels)
+        if codes.ndim != 2 or 0 in codes.shape or not np.issubdtype(codes.dtype, np.integer):
+            raise DataError(
+                f"codes must be whole numbers [items, levels] with at least one of each, not "
+                f"{codes.dtype} of shape {codes.shape}."
+            )
+        if len(levels) != codes.shape[1]:
+            raise DataError(f"codes have {codes.shape[1]} levels, but sizes are given as {levels}.")
+        if self.quantizer is not None and self.quantizer.levels != levels[:-1]:
+            raise DataError(
+                f"the semantic levels have sizes {levels[:-1]}, but the codebooks have "
+                f"{self.quantizer.levels}."
+            )
+        outside_NL = (codes < 0) | (codes >= np.array(levels))
+        if outside_NL.any():
+            row, level = np.argwhere(outside_NL)[0]
+            raise DataError(
+                f"the item in row {row} has code {codes[row, level]} on level {level}, whose codes "
+                f"run from 0 to {levels[level] - 1}."
+            )
+        _refuse_shared(codes)
+        codes_NL = np.array(codes, dtype=np.int32, order="C")
+        codes_NL.setflags(write=False)
+        object.__setattr__(self, "codes_NL", codes_NL)
+        object.__setattr__(self, "levels", levels)
+
+    def __len__(self) -> int:
+        return len(self.codes_NL)
+
+    @property
+    def semantic_NS(self) -> IntArray:
+        """[N, S] the codes without the last level, which items may share."""
+        return self.codes_NL[:, :-1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change when a code or the size of a level does."""
+        return _digest({"codes": self.codes_NL, "levels": np.array(self.levels)})[:12]
+
+    # --- Looking up ---------------------------------------------------------------------------
+
+    def encode(self, rows: IntArray) -> IntArray:
+        """[..., L] the codes of items; those of row -1, which is no item, are all -1.
+
+        Raises:
+            DataError: if a row is not in the catalog.
+        """
+        rows = np.asarray(rows)
+        if rows.size and (rows.min() < -1 or rows.max() >= len(self)):
+            wrong = rows.min() if rows.min() < -1 else rows.max()
+            raise DataError(f"there is no item in row {wrong}; rows run from 0 to {len(self) - 1}.")
+        return np.where(rows[..., None] >= 0, self.codes_NL[rows], np.int32(-1))
+
+    def decode(self, codes: IntArray) -> IntArray:
+        """[...] the row of each tuple of codes [..., L], -1 where it is no item's.
+
+        Raises:
+            DataError: if the tuples do not have L codes.
+        """
+        codes = np.asarray(codes)
+        if codes.ndim == 0 or codes.shape[-1] != len(self.levels):
+            raise DataError(
+                f"tuples must have {len(self.levels)} codes, one per level, but the codes given "
+                f"have shape {codes.shape}."
+            )
+        rows = self._lookup.rows(codes.reshape(-1, len(self.levels)))
+        return rows.reshape(codes.shape[:-1])
+
+    @cached_property
+    def _lookup(self) -> RowLookup:
+        return RowLookup(self.codes_NL, self.levels)
+
+    def trie(self) -> Trie:
+        """Which codes may follow which, for constrained decoding."""
+        return Trie.build(self.codes_NL)
+
+    # --- Growing ------------------------------------------------------------------------------
+
+    def append(self, vectors_MD: FloatArray, seed: int = 0) -> ItemTokens:
+        """These tokens with new items in the rows after the last; no published code moves.
+
+        A new item gets the semantic codes of its vector, and the lowest last code that is free
+        among the items that share them.
+
+        Args:
+            vectors_MD: made by the item encoder that made the fitted vectors.
+            seed: shuffles new items that tie, so that last codes say nothing about row order.
+
+        Raises:
+            ConfigError: if the last level is full, or these tokens do not come from vectors.
+            DataError: if the vectors are not finite or not of the fitted width.
+        """
+        if self.quantizer is None:
+            raise ConfigError(
+                "these tokens were not made from vectors, so they cannot place new items; fit them "
+                "anew on the whole catalog."
+            )
+        new_MS = self.quantizer.codes(vectors_MD)
+        group = prefix_groups(np.concatenate([self.semantic_NS, new_MS]))
+        touched_G, group_M = np.unique(group[len(self) :], return_inverse=True)
+        group_N = np.searchsorted(touched_G, group[: len(self)])
+        inside_N = touched_G[np.minimum(group_N, len(touched_G) - 1)] == group[: len(self)]
+        taken_GC = np.zeros((len(touched_G), self.levels[-1]), dtype=bool)
+        taken_GC[group_N[inside_N], self.codes_NL[inside_N, -1]] = True
+
+        rank_M = rank_within(group_M, np.random.default_rng(seed).permutation(len(new_MS)))
+        full_M = rank_M >= (~taken_GC).sum(axis=1)[group_M]
+        if full_M.any():
+            member = int(np.argmax(full_M))
+            taken, new = taken_GC[group_M[member]].sum(), (group_M == group_M[member]).sum()
+            need = int(np.bincount(group_M).max())
+            raise ConfigError(
+                f"{new} new items and {taken} known ones have the codes "
+                f"{tuple(new_MS[member].tolist())}, but the last level tells only "
+                f"{self.levels[-1]} items apart. Fit the tokens anew on the whole catalog, or "
+                f"with spare={need} or more to leave room for such a batch."
+            )
+        free_GC = np.argsort(taken_GC, axis=1, kind="stable")
+        last_M = free_GC[group_M, rank_M]
+        codes_NL = np.concatenate([self.codes_NL, np.column_stack([new_MS, last_M])])
+        return replace(self, codes_NL=codes_NL)
+
+    # --- Keeping ------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything, as named arrays."""
+        named: dict[str, np.ndarray[Any, Any]] = {
+            "codes": self.codes_NL,
+            "levels": np.array(self.levels, dtype=np.int64),
+        }
+        if self.quantizer is not None:
+            parts = self.quantizer.arrays().items()
+            named.update({f"quantizer.{name}": array for name, array in parts})
+        return named
+
+    @classmethod
+    def from_arrays(cls, named: Mapping[str, np.ndarray[Any, Any]]) -> ItemTokens:
+        """Back from `arrays()`."""
+        prefix = "quantizer."
+        parts = {
+            name.removeprefix(prefix): array
+            for name, array in named.items()
+            if name.startswith(prefix)
+        }
+        return cls(
+            codes_NL=named["codes"],
+            levels=tuple(named["levels"].tolist()),
+            quantizer=Quantizer.from_arrays(parts) if parts else None,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write to a folder that appears whole or not at all: tokens.json and one .npy per array."""
+        named = self.arrays()
+        with new_folder(Path(path)) as folder:
+            for name, array in named.items():
+                np.save(folder / f"{name}.npy", array)
+            manifest = {
+                "format": FORMAT,
+                "version": FORMAT_VERSION,
+                "items": len(self),
+                "levels": list(self.levels),
+                "fingerprint": self.fingerprint,
+                "arrays": list(named),
+                "checksum": _digest(named),
+            }
+            (folder / "tokens.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> ItemTokens:
+        """Read a saved folder.
+
+        Raises:
+            ArtifactError: if it is no saved tokens, of another version, incomplete or changed.
+        """
+        folder = Path(path)
+        if not (folder / "tokens.json").exists():
+            raise ArtifactError(f"{folder} does not hold item tokens: it has no tokens.json.")
+        try:
+            manifest = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
+            if manifest["version"] != FORMAT_VERSION:
+                raise ArtifactError(
+                    f"{folder} has format version {manifest['version']}, this itemlm reads "
+                    f"{FORMAT_VERSION}. Fit and save the tokens again with this version."
+                )
+            names = [str(name) for name in manifest["arrays"]]
+            named = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
+            whole = _digest(named) == manifest["checksum"]
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{folder} is damaged: {error}. Copy it again or refit.") from error
+        if not whole:
+            raise ArtifactError(
+                f"{folder} is not what was saved (its checksum differs). Copy the folder again or "
+                "fit the tokens anew."
+            )
+        return cls.from_arrays(named)
+
+
+def unique(
+    codes_NS: IntArray,
+    levels: Sequence[int],
+    seed: int,
+    *,
+    spare: int = SPARE,
+    quantizer: Quantizer | None = None,
+) -> ItemTokens:
+    """Item tokens from semantic codes that items may share, by adding a last level.
+
+    Items that share all semantic codes get last codes 0, 1, 2, ... in an order shuffled by seed:
+    row order often follows time or popularity, which the codes must not give away. The last level
+    has room for the largest group of ties and `spare` more, rounded up to a power of two.
+
+    Args:
+        codes_NS: semantic codes.
+        levels: sizes of the semantic levels.
+        seed: of the shuffle.
+        spare: last codes to keep free for later items, even in the largest group.
+        quantizer: where the codes came from vectors.
+
+    Raises:
+        ConfigError: if `spare` is negative.
+        DataError: if a code is out of range.
+    """
+    if spare < 0:
+        raise ConfigError(f"spare is {spare}, but it counts codes to keep free: 0 or more.")
+    codes_NS = np.asarray(codes_NS)
+    order_N = np.random.default_rng(seed).permutation(len(codes_NS))
+    last_N = rank_within(prefix_groups(codes_NS), order_N)
+    room = 1 << int(last_N.max(initial=0) + spare).bit_length()
+    return ItemTokens(np.column_stack([codes_NS, last_N]), (*levels, room), quantizer)
+
+
+def _refuse_shared(codes_NL: IntArray) -> None:
+    group_N = prefix_groups(codes_NL)
+    shared_N = np.bincount(group_N)[group_N] > 1
+    if shared_N.any():
+        rows = np.flatnonzero(group_N == group_N[np.argmax(shared_N)])
+        more = int(shared_N.sum()) - len(rows)
+        raise DataError(
+            f"the items in rows {', '.join(map(str, rows[:5]))}{' ...' if len(rows) > 5 else ''} "
+            f"have the same codes {tuple(codes_NL[rows[0]].tolist())}"
+            f"{f', and {more} others share theirs' if more else ''}. Semantic IDs must be unique; "
+            "`unique(codes, levels, seed)` adds a last code that tells such items apart."
+        )
+
+
+def _digest(named: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    digest = hashlib.sha256()
+    for name, array in named.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
