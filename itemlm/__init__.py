@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from itemlm.data.loading import load
     from itemlm.data.splits import GlobalTemporal, LeaveOneOut, UserHoldout
     from itemlm.data.world import world
-    from itemlm.evaluate import Report, evaluate
+    from itemlm.evaluation import Report, evaluate
     from itemlm.fitting import fit, load_recommender
     from itemlm.recommender import Recommender
     from itemlm.types import ItemlmError, Query, Slate
@@ -34,11 +34,11 @@ _HOMES = {
     "LeaveOneOut": "itemlm.data.splits",
     "Query": "itemlm.types",
     "Recommender": "itemlm.recommender",
-    "Report": "itemlm.evaluate",
+    "Report": "itemlm.evaluation",
     "Slate": "itemlm.types",
     "UserHoldout": "itemlm.data.splits",
     "compare": "itemlm.comparison",
-    "evaluate": "itemlm.evaluate",
+    "evaluate": "itemlm.evaluation",
     "fit": "itemlm.fitting",
     "load": "itemlm.data.loading",
     "load_recommender": "itemlm.fitting",

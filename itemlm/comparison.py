@@ -13,7 +13,7 @@ from typing import Any
 from itemlm import papers
 from itemlm.data.dataset import Dataset
 from itemlm.data.splits import LeaveOneOut, Protocol
-from itemlm.evaluate import Cost, Report, evaluate
+from itemlm.evaluation import Cost, Report, evaluate
 from itemlm.fitting import fit, learns_by_epochs
 from itemlm.recommender import Recommender
 from itemlm.types import ConfigError, TopK

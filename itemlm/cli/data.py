@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -156,6 +157,7 @@ def prepare(
         dataset = filters.k_core(dataset, k_core, k_core)
     for note in dataset.notes[before:]:
         say(note)
+    dataset = replace(dataset, name=out.resolve().name)
     dataset.save(out)
     _show_description(dataset, json)
     say(f"Saved in {out}. Next: itemlm compare popularity itemknn --data {out}")

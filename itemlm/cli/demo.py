@@ -126,11 +126,11 @@ def _introduce(world: World) -> None:
     found = describe(world.dataset)
     show(
         f"[bold]A world of films.[/bold] {found.users:,} simulated viewers watch {found.events:,} "
-        f"of {found.items:,} real films between {found.first_date} and {found.last_date}.\n"
-        f"Each has seen {found.median_history:g} films (half of them fewer, the most eager "
-        f"{found.max_history}), and follows series, moods and a taste that drifts.\n"
-        "We wrote the law by which they choose, so the best possible recommender is known too: the "
-        "oracle. Every model is asked for the last film of every viewer."
+        f"times one of {found.items:,} real films.\n"
+        f"Half of them have seen {found.median_history:g} films or fewer, the most eager "
+        f"{found.max_history}; they follow series, moods and a taste that drifts.\n"
+        "We wrote the law by which they choose, so the best possible answers, the oracle's, are "
+        "known. Everyone is asked for the last film of every viewer."
     )
 
 

@@ -77,5 +77,5 @@ def resumable(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(
-            f"what was done is kept in {folder}. Give the same command again to go on."
+            f"finished work is kept in {folder}. Give the same command again to go on."
         ) from interrupt

@@ -102,7 +102,7 @@ def settings_by_model(
                 f"'{key}' does not say whose setting it is; write it as {models[0]}.{key}=..."
             )
         if model not in models:
-            raise UnknownName("model in this comparison", model, models)
+            raise UnknownName("paper in this comparison", model, models)
         found.setdefault(model, {})[name] = value
     return found
 

@@ -67,6 +67,15 @@ ColumnOption = Annotated[
 ]
 
 
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        help="lsa (word statistics, no download), or the folder or name of a "
+        "sentence-transformers model.",
+    ),
+]
+
 # --- Fitting and evaluating ---------------------------------------------------------------------
 
 SetOption = Annotated[

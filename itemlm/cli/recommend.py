@@ -102,7 +102,7 @@ def recommend(
         listed.add_row(str(place + 1), escape(name), escape(item_id), score)
     show(listed)
     if len(slate) < k:
-        say(f"There are {len(slate)} items to recommend here, not {k}.")
+        say(f"Only {len(slate)} of {k} places could be filled: nothing else may be shown.")
 
 
 def _known(history: str | None, catalog: Catalog) -> list[ItemId]:

@@ -107,6 +107,19 @@ def missing_column(role: str, name: str, header: Sequence[str]) -> DataError:
     )
 
 
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Names with a number where one comes again (title, title_2) or is empty (column_3)."""
+    unique: list[str] = []
+    for place, name in enumerate(names, start=1):
+        wanted = chosen = name or f"column_{place}"
+        again = 1
+        while chosen in unique:
+            again += 1
+            chosen = f"{wanted}_{again}"
+        unique.append(chosen)
+    return unique
+
+
 def quoted(names: Iterable[str], most: int = 30) -> str:
     """`'a', 'b', 'c'`, shortened where there are many or one is very long."""
     listed = [f"'{name if len(name) <= LONGEST else name[:LONGEST] + '…'}'" for name in names]

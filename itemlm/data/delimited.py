@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from itemlm.data.columns import unique_names
 from itemlm.types import DataError, IntArray
 
 SEPARATORS = ("::", "\t", "|", ";", ",")
@@ -77,7 +78,7 @@ def read_delimited(data: bytes, name: str) -> Delimited:
         columns = [f"column_{place}" for place in range(1, len(fields) + 1)]
     else:
         bare = [match[1] if match else field for field, match in zip(fields, types, strict=True)]
-        columns = _unique(bare)
+        columns = unique_names(bare)
     kinds = {column: match[2] for column, match in zip(columns, types, strict=True) if match}
 
     # 3. Read the records. Where tabs, bars or "::" separate, a quotation mark usually is just a
@@ -185,7 +186,7 @@ def _slow(
             rows.append(record)
             lines.append(first)
         elif first == 1:  # a header whose quotation marks enclose nothing
-            rows.append(columns)
+            rows.append(list(columns))
             lines.append(first)
         elif record:
             count = f"{len(record)} {'field' if len(record) == 1 else 'fields'}"
@@ -214,12 +215,3 @@ def _records(
             first = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{name}, line {first} cannot be split into fields: {error}.") from error
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names with a number where one comes again (title, title_2) or is empty (column_3)."""
-    unique: list[str] = []
-    for name in names:
-        again = sum(name == earlier for earlier in names[: len(unique)])
-        unique.append(f"{name}_{again + 1}" if again else name)
-    return [name or f"column_{place}" for place, name in enumerate(unique, start=1)]

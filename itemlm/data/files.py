@@ -162,7 +162,7 @@ def _json_lines(data: bytes, file: Path) -> tuple[pl.DataFrame, IntArray, list[t
     lines = np.arange(1, data.count(b"\n") + 2)
     try:
         frame = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, RuntimeError):  # the latter in older versions of Polars
         return _json_lines_slowly(data)
     return (frame, lines, []) if len(frame) == len(lines) else _json_lines_slowly(data)
 

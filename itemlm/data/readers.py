@@ -13,7 +13,15 @@ from pathlib import Path
 import polars as pl
 
 from itemlm.data import values
-from itemlm.data.columns import NAMES, WHAT, check_roles, find_column, missing_column, quoted
+from itemlm.data.columns import (
+    NAMES,
+    WHAT,
+    check_roles,
+    find_column,
+    missing_column,
+    quoted,
+    unique_names,
+)
 from itemlm.data.dataset import Dataset
 from itemlm.data.files import PathLike, read_table
 from itemlm.data.frames import FrameLike, frame_table
@@ -152,17 +160,15 @@ def _events(table: Table, column_of: Mapping[str, str | None]) -> Table:
         raise DataError(f"{table.name}: column '{twice[0]}' cannot be both {roles}.")
     raw = {role: table.frame[column] for role, column in used.items()}
     ours = {role: values.as_ids(raw[role]) for role in ("user_id", "item_id")}
-    words = "order of the rows"
+    told = "It has no timestamps: the order of its rows is taken as the order of events."
     if "timestamp" in used:
-        ours["timestamp"], words = values.as_milliseconds(raw["timestamp"])
+        ours["timestamp"], unit = values.as_milliseconds(raw["timestamp"])
+        told = f"Timestamps are {unit}."
     if "value" in used:
         ours["value"] = values.as_numbers(raw["value"])
     # The columns as they were read stand beside ours, to be quoted where ours could not be made.
     frame = {**ours, **{_raw(role): column for role, column in raw.items()}}
-    told = _told(table, used, {"timestamp": f" ({words})"})
-    if "timestamp" not in used:
-        told += " It has no timestamps: the order of its rows is taken as the order of events."
-    table = table.with_notes(told).with_frame(pl.DataFrame(frame))
+    table = table.with_notes(f"{_told(table, used)} {told}").with_frame(pl.DataFrame(frame))
     for role in used:
         table = _reject_missing(table, role)
     return table
@@ -177,21 +183,14 @@ def _entities(table: Table, role: str, columns: Mapping[str, str], *, like: str 
         column = header[0]
     if column is None:
         raise missing_column(role, table.name, header)
-    frame, split = {role: values.as_ids(table.frame[column])}, []
-    for other in table.frame.drop(column):
-        series = other
-        if table.text:
-            series, was_split = values.typed(other, table.kinds.get(other.name))
-            split += [other.name] if was_split else []
-        else:
-            series = values.plain(other)
-        frame[f"{role}_2" if other.name == role else other.name] = series
-    told = _told(table, {role: column}, {})
+    further, split = _further(table, column)
+    names = unique_names([role, *(series.name for series in further)])
+    ours = dict(zip(names, [values.as_ids(table.frame[column]), *further], strict=True))
+    told = _told(table, {role: column})
     if split:
         told += f" Split at '|' into lists: {quoted(split)}."
-    raw = {_raw(role): table.frame[column]}
-    table = table.with_notes(told).with_frame(pl.DataFrame({**frame, **raw}))
-    table = _reject_missing(table, role)
+    frame = pl.DataFrame({**ours, _raw(role): table.frame[column]})
+    table = _reject_missing(table.with_notes(told).with_frame(frame), role)
     ids = table.frame[role]
 
     def say(row: int) -> str:
@@ -200,6 +199,15 @@ def _entities(table: Table, role: str, columns: Mapping[str, str], *, like: str 
 
     table = table.reject(~ids.is_first_distinct().to_numpy(), f"an {role} that came before", say)
     return table.with_frame(table.frame.drop(_raw(role)))
+
+
+def _further(table: Table, column: str) -> tuple[list[pl.Series], list[str]]:
+    """All other columns as what they hold, and the names of those that were split into lists."""
+    others = table.frame.drop(column).get_columns()
+    if not table.text:
+        return [values.plain(other) for other in others], []
+    typed = [values.typed(other, table.kinds.get(other.name)) for other in others]
+    return [series for series, _ in typed], [series.name for series, split in typed if split]
 
 
 def _check_rows(table: Table) -> None:
@@ -214,12 +222,9 @@ def _raw(role: str) -> str:
     return f"{role} as it was read"
 
 
-def _told(table: Table, used: Mapping[str, str], remarks: Mapping[str, str]) -> str:
+def _told(table: Table, used: Mapping[str, str]) -> str:
     """The note about which column was taken as what."""
-    taken = [
-        (role if column == role else f"'{column}' as {role}") + remarks.get(role, "")
-        for role, column in used.items()
-    ]
+    taken = [role if column == role else f"'{column}' as {role}" for role, column in used.items()]
     return f"{table.name}: took {', '.join(taken)}."
 
 
@@ -250,7 +255,9 @@ def _one_id_type(role: str, events: Table, others: Table | None) -> tuple[Table,
 def _of_known_items(events: Table, items: Table) -> Table:
     """The events without those of items that the catalog lacks."""
     ids, known = values.same_type(events.frame["item_id"], items.frame["item_id"])
-    unknown = ~ids.is_in(known.implode())
+    catalog = pl.DataFrame({"id": known, "known": True})
+    found = ids.rename("id").to_frame().join(catalog, "id", how="left", maintain_order="left")
+    unknown = found["known"].is_null()
     count = int(unknown.sum())
 
     def say(row: int) -> str:

@@ -6,8 +6,6 @@ cannot be understood; the caller, who knows the line, decides what to say about 
 
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 import polars as pl
 
@@ -25,7 +23,7 @@ EPOCHS = (
     (1e11, 1_000.0, "seconds since 1970"),
     (1e14, 1.0, "milliseconds since 1970"),
     (1e17, 1e-3, "microseconds since 1970"),
-    (inf, 1e-6, "nanoseconds since 1970"),
+    (1e20, 1e-6, "nanoseconds since 1970"),
 )
 
 
@@ -114,7 +112,7 @@ def _from_epoch(numbers: pl.Series) -> tuple[pl.Series, str]:
     """Numbers since 1970; the median tells the unit, and what is too large for it is unreadable."""
     size = numbers.abs()
     typical = float(np.median(size.drop_nulls().to_numpy())) if numbers.count() else 0.0
-    limit, factor, words = next(epoch for epoch in EPOCHS if typical < epoch[0])
+    limit, factor, words = next((epoch for epoch in EPOCHS if typical < epoch[0]), EPOCHS[-1])
     return only((numbers * factor).round(), size < limit).cast(pl.Int64), words
 
 

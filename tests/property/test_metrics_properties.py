@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlm.evaluate.conventions import recbole, rectools
-from itemlm.evaluate.metrics import METRICS, Targets, per_question, places
-from itemlm.evaluate.significance import holm
+from itemlm.evaluation.conventions import recbole, rectools
+from itemlm.evaluation.metrics import METRICS, Targets, per_question, places
+from itemlm.evaluation.significance import holm
 
 ITEMS = 12
 items = st.integers(0, ITEMS - 1)

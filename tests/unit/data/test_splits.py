@@ -13,6 +13,7 @@ from itemlm.data.splits import (
     LeaveOneOut,
     Protocol,
     UserHoldout,
+    hold_out_last,
     tied_events,
 )
 from itemlm.types import ConfigError, DataError
@@ -238,6 +239,28 @@ def test_user_holdout_needs_enough_users() -> None:
         dataset_of({"ann": "ab", "ben": "ab"}).split(UserHoldout())
     with pytest.raises(ConfigError, match="must lie between 0 and 1"):
         UserHoldout(validation_share=0.0, test_share=0.0)
+
+
+# --- Held out for early stopping ------------------------------------------------------------------
+
+
+def test_hold_out_last_takes_one_event_of_half_of_those_with_three() -> None:
+    histories = {"ann": "abc", "ben": "bcd", "cem": "cdef", "dan": "ab"}
+    dataset = dataset_of(
+        histories, {user: list(range(4))[: len(h)] for user, h in histories.items()}
+    )
+    train, validation = hold_out_last(dataset)
+    questions = asked(dataset, validation)
+    assert len(questions) == 2  # half of Ann, Ben and Cem, rounded up
+    assert "dan" not in questions
+    assert trained(train) == {
+        user: questions[user][0] if user in questions else history
+        for user, history in histories.items()
+    }
+    assert all(read + answer == histories[user] for user, (read, answer) in questions.items())
+    assert len(hold_out_last(dataset, questions=1)[1]) == 1
+    with pytest.raises(DataError, match="no user of 'hand' has three events"):
+        hold_out_last(dataset_of({"ann": "ab", "ben": "ab"}))
 
 
 # --- Held-out parts -------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from math import log2
 import numpy as np
 import pytest
 
-from itemlm.evaluate.conventions import recbole, rectools
-from itemlm.evaluate.metrics import Targets, per_question, places
+from itemlm.evaluation.conventions import recbole, rectools
+from itemlm.evaluation.metrics import Targets, per_question, places
 from itemlm.types import ConfigError
 
 LISTS = np.array(

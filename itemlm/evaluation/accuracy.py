@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from itemlm.data.splits import HeldOut
-from itemlm.evaluate.estimates import Resampling, mean_over_seeds
-from itemlm.evaluate.metrics import Targets, per_question
-from itemlm.evaluate.results import Comparison, Estimate, SliceResult
-from itemlm.evaluate.significance import holm
-from itemlm.evaluate.slices import new_targets, slices_of
+from itemlm.evaluation.estimates import Resampling, mean_over_seeds
+from itemlm.evaluation.metrics import Targets, per_question
+from itemlm.evaluation.results import Comparison, Estimate, SliceResult
+from itemlm.evaluation.significance import holm
+from itemlm.evaluation.slices import new_targets, slices_of
 from itemlm.types import BoolArray, FloatArray, IntArray
 
 Places = Mapping[str, Sequence[IntArray]]  # recommender -> [P] places of each seed

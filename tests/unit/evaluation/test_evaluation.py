@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from itemlm.data.splits import HeldOut
-from itemlm.evaluate import Cost, evaluate
+from itemlm.evaluation import Cost, evaluate
 from itemlm.types import (
     BoolArray,
     ConfigError,
@@ -108,23 +108,25 @@ def test_seeds_are_averaged_question_by_question_and_their_spread_is_told() -> N
     assert found["N@10"].low == pytest.approx(found["N@10"].high)
 
 
+class AllOrNothing:
+    """Lists every possible target (items 2 to 21) to users of even blocks, none to the others."""
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+
+    def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
+        rows_BK = np.full((len(batch), k), -1)
+        served_B = batch.user_rows // self.block % 2 == 0
+        rows_BK[served_B, :20] = np.arange(2, 22)
+        rows_BK[~served_B, :8] = np.arange(22, 30)
+        return rows_BK, np.where(rows_BK < 0, -np.inf, -np.arange(k, dtype=float))
+
+
 def test_questions_of_one_user_widen_the_interval() -> None:
-    wide, narrow = questions(per_user=20), questions()
-    place_Q = np.where(np.arange(200) // 20 % 2 == 0, 0, 99)  # whole users hit or miss
-
-    class ByQuestion(Skilled):
-        def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
-            start = getattr(self, "start", 0)
-            self.start = (start + len(batch)) % 200
-            numbered = QueryBatch(
-                offsets=batch.offsets,
-                item_rows=batch.item_rows,
-                user_rows=np.arange(start, start + len(batch)),
-            )
-            return super().topk(numbered, k)
-
-    by_user = evaluate({"m": ByQuestion(wide, place_Q)}, wide, bootstrap=500)["m"]["R@10"]
-    alone = evaluate({"m": Skilled(narrow, place_Q)}, narrow, bootstrap=500)["m"]["R@10"]
+    # Every second block of 20 questions is answered: once as 10 users, once as 200.
+    few, many = questions(per_user=20), questions()
+    by_user = evaluate({"m": AllOrNothing(1)}, few, ks=(20,), bootstrap=500)["m"]["R@20"]
+    alone = evaluate({"m": AllOrNothing(20)}, many, ks=(20,), bootstrap=500)["m"]["R@20"]
     assert by_user.mean == alone.mean == 0.5
     assert by_user.half_width > 3 * alone.half_width
 

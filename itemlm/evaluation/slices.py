@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlm.data.splits import HeldOut
-from itemlm.evaluate.metrics import Targets
+from itemlm.evaluation.metrics import Targets
 from itemlm.types import BoolArray, IntArray
 
 

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from itemlm.evaluate.metrics import short_name
-from itemlm.evaluate.results import Estimate, Result
-from itemlm.evaluate.words import cautions, findings, ranked, signed
+from itemlm.evaluation.metrics import short_name
+from itemlm.evaluation.results import Estimate, Result
+from itemlm.evaluation.words import cautions, findings, ranked, signed
 
 if TYPE_CHECKING:
-    from itemlm.evaluate.report import Report
+    from itemlm.evaluation.report import Report
 
 
 def tables(report: Report) -> Group:
@@ -55,11 +55,10 @@ def _headline(report: Report) -> Table:
             cells.append(_difference(report, result))
         if c.oracle:
             cells.append(f"{result.of_oracle[f'NDCG@{c.k}']:.0%}" if result.of_oracle else "–")
-        fit = result.cost.fit_seconds
         cells += [
             f"{result.beyond.coverage:.0%}",
             f"{result.timing.latency_ms:.2g}",
-            "–" if fit is None else f"{fit:,.0f}" if fit >= 10 else f"{fit:.2g}",
+            _seconds(result.cost.fit_seconds),
         ]
         table.add_row(*cells, style="italic dim" if result.name == c.oracle else None)
     return table
@@ -107,3 +106,11 @@ def _difference(report: Report, result: Result) -> str:
         return "–"
     sign, figure = signed(comparison.difference.mean)[0], abs(comparison.difference.mean)
     return f"{sign}{_short(figure)} {comparison.stars}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if value < 0.1:
+        return "<0.1"
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"

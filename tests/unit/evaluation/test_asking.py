@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from itemlm.evaluate.asking import ask, latency_ms
+from itemlm.evaluation.asking import ask, latency_ms
 from itemlm.types import DataError, FloatArray, IntArray, QueryBatch
 
 QUESTIONS = QueryBatch(  # three histories over five items: [0], [1, 2], []
@@ -107,7 +107,7 @@ def test_latency_asks_one_question_at_a_time_after_warming_up() -> None:
 def test_latency_of_slow_recommenders_takes_fewer_questions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("itemlm.evaluate.asking.LATENCY_SECONDS", 0.0)
+    monkeypatch.setattr("itemlm.evaluation.asking.LATENCY_SECONDS", 0.0)
     model = Fixed(GOOD, SCORES)
     latency_ms(model, QUESTIONS, k=3, items=5, seed=0)
     assert len(model.calls) == 1

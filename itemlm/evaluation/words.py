@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from itemlm.evaluate.results import Comparison, Conditions, Result
+from itemlm.evaluation.results import Comparison, Conditions, Result
 
 
 def ranked(results: Sequence[Result], conditions: Conditions) -> list[Result]:

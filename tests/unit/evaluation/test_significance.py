@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from itemlm.evaluate.significance import (
+from itemlm.evaluation.significance import (
     bootstrap_means,
     clusters,
     holm,
@@ -46,7 +46,7 @@ def test_columns_share_the_draws_and_blocks_do_not_matter(monkeypatch: pytest.Mo
     cluster = np.arange(50)
     both = bootstrap_means(np.hstack([values, values + 1]), cluster, 100, seed=3)
     np.testing.assert_allclose(both[:, 1] - both[:, 0], 1)
-    monkeypatch.setattr("itemlm.evaluate.significance.BLOCK", 170)  # 3 draws at a time
+    monkeypatch.setattr("itemlm.evaluation.significance.BLOCK", 170)  # 3 draws at a time
     np.testing.assert_allclose(both[:, 0], bootstrap_means(values, cluster, 100, seed=3)[:, 0])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itemlm.evaluate.beyond import Beyond, BeyondAccuracy, categories_of, gini
+from itemlm.evaluation.beyond import Beyond, BeyondAccuracy, categories_of, gini
 from itemlm.types import QueryBatch
 
 CATALOG = pl.DataFrame(

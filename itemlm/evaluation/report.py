@@ -15,8 +15,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itemlm.evaluate.results import Comparison, Conditions, Result, as_plain
-from itemlm.evaluate.words import cautions, findings, protocol
+from itemlm.evaluation.results import Comparison, Conditions, Result, as_plain
+from itemlm.evaluation.words import cautions, findings, protocol
 from itemlm.types import UnknownName
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Report:
 
     def table(self) -> RenderableType:
         """Tables for a terminal: headline, slices, findings and cautions."""
-        from itemlm.evaluate.terminal import tables
+        from itemlm.evaluation.terminal import tables
 
         return tables(self)
 
@@ -98,7 +98,7 @@ class Report:
             curves: learning curves by recommender: records with `epoch`, `loss` and, where it was
                 measured, `validation NDCG@10`, as a run writes them.
         """
-        from itemlm.evaluate.html import page
+        from itemlm.evaluation.html import page
 
         _write(Path(path), page(self, title, curves or {}))
 

@@ -13,9 +13,9 @@ from functools import partial
 from io import StringIO
 from typing import Any
 
-from itemlm.evaluate.report import Curves, Report
-from itemlm.evaluate.results import Estimate, Result
-from itemlm.evaluate.words import ranked, signed
+from itemlm.evaluation.report import Curves, Report
+from itemlm.evaluation.results import Estimate, Result
+from itemlm.evaluation.words import ranked, signed
 
 INK, MUTED, LINE, SURFACE = "#010101", "#020202", "#030303", "#040404"
 SERIES = tuple(f"#1000{number:02x}" for number in range(1, 9))
@@ -24,6 +24,7 @@ VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SURFACE: "surface"} | {
 }
 WIDTH, ROW = 5.4, 0.36  # inches
 LABEL_PLACES = [(right, up) for up in (0, 11, -11, 22) for right in (7, -7)]  # points
+SMALLEST = 1e-3  # below it, a logarithmic axis ends
 MOST_IN_SLICES = 6  # recommenders in one picture before it gets too dense to read
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -171,16 +172,21 @@ def _scatter(
     figure: Any, report: Report, values: Mapping[str, float], label: str, log: bool
 ) -> None:
     """NDCG against another figure, every point with its name beside it."""
+    from matplotlib.ticker import LogLocator
+
     metric = f"NDCG@{report.conditions.k}"
     figure.set_size_inches(WIDTH, 3.4)
     axes = _plain(figure)
     if log:
-        axes.set_xscale("log")
+        few = max(values.values()) < 100 * max(min(values.values()), SMALLEST)
+        axes.set_xscale("log", subs=[])
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
     if label == "popularity lift":
         axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-    points = [(max(value, 1e-3), report[name][metric].mean, name) for name, value in values.items()]
+    points = [
+        (max(value, SMALLEST), report[name][metric].mean, name) for name, value in values.items()
+    ]
     for x, y, name in points:
         axes.plot(x, y, "o", color=colors(report)[name], markersize=7)
     axes.margins(x=0.12, y=0.12)

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from itemlm.evaluate.results import Estimate
-from itemlm.evaluate.significance import bootstrap_means, interval, sign_flip_p_values
+from itemlm.evaluation.results import Estimate
+from itemlm.evaluation.significance import bootstrap_means, interval, sign_flip_p_values
 from itemlm.types import FloatArray, IntArray
 
 Key = TypeVar("Key", bound=Hashable)

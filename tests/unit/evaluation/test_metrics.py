@@ -7,7 +7,7 @@ from math import log2
 import numpy as np
 import pytest
 
-from itemlm.evaluate.metrics import (
+from itemlm.evaluation.metrics import (
     METRICS,
     Targets,
     full_name,

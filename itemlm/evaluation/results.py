@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from itemlm.evaluate.beyond import Beyond
-from itemlm.evaluate.metrics import full_name
+from itemlm.evaluation.beyond import Beyond
+from itemlm.evaluation.metrics import full_name
 from itemlm.types import FloatArray, IntArray, UnknownName
 
 IN_MEMORY = {"in_memory": True}  # field metadata: left out of the JSON

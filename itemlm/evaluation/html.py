@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from itemlm.evaluate.metrics import METRICS
-from itemlm.evaluate.plots import VARIABLES, colors, plots
-from itemlm.evaluate.report import Curves, Report
-from itemlm.evaluate.words import cautions, findings, p_words, protocol, ranked, signed
+from itemlm.evaluation.metrics import METRICS
+from itemlm.evaluation.plots import VARIABLES, colors, plots
+from itemlm.evaluation.report import Curves, Report
+from itemlm.evaluation.words import cautions, findings, p_words, protocol, ranked, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -69,11 +69,13 @@ def _color_names(report: Report) -> dict[str, str]:
 
 
 def _seconds(value: float | None) -> str:
-    """`0.02 s`, `64 s`, `15 min`, `3.2 h`."""
+    """`2.5 s`, `64 s`, `15 min`, `3.2 h`."""
     if value is None:
         return "–"
+    if value < 0.1:
+        return "< 0.1 s"
     if value < 10:
-        return f"{value:.2f} s"
+        return f"{value:.1f} s"
     if value < 120:
         return f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from itemlm.data.splits import HeldOut
-from itemlm.evaluate import Cost, Report, evaluate
+from itemlm.evaluation import Cost, Report, evaluate
 from itemlm.types import FloatArray, IntArray, QueryBatch, UnknownName
 
 ITEMS, QUESTIONS = 40, 120

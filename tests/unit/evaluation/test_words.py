@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from itemlm.evaluate.results import Comparison, Conditions, Estimate
-from itemlm.evaluate.words import _against, cautions, p_words, protocol, signed
+from itemlm.evaluation.results import Comparison, Conditions, Estimate
+from itemlm.evaluation.words import _against, cautions, p_words, protocol, signed
 
 CONDITIONS = Conditions(
     part="test",

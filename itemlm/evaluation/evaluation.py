@@ -22,15 +22,15 @@ import polars as pl
 
 from itemlm import __version__
 from itemlm.data.splits import HeldOut
-from itemlm.evaluate.accuracy import compare, measure_accuracy
-from itemlm.evaluate.asking import Answers, ask, latency_ms
-from itemlm.evaluate.beyond import Beyond, BeyondAccuracy, Categories, categories_of
-from itemlm.evaluate.estimates import Resampling
-from itemlm.evaluate.metrics import Targets, places
-from itemlm.evaluate.report import Report
-from itemlm.evaluate.results import Conditions, Cost, Estimate, Result, Timing
-from itemlm.evaluate.significance import clusters
-from itemlm.evaluate.slices import new_targets
+from itemlm.evaluation.accuracy import compare, measure_accuracy
+from itemlm.evaluation.asking import Answers, ask, latency_ms
+from itemlm.evaluation.beyond import Beyond, BeyondAccuracy, Categories, categories_of
+from itemlm.evaluation.estimates import Resampling
+from itemlm.evaluation.metrics import Targets, places
+from itemlm.evaluation.report import Report
+from itemlm.evaluation.results import Conditions, Cost, Estimate, Result, Timing
+from itemlm.evaluation.significance import clusters
+from itemlm.evaluation.slices import new_targets
 from itemlm.types import ConfigError, DataError, IntArray, TopK, UnknownName
 
 BASELINES = ("sasrec", "popularity")
@@ -80,14 +80,10 @@ def evaluate(
     # 1. Ask everyone the same questions, one place deeper than counted to see ties at the edge.
     questions = replace(held_out.queries, exclude_seen=True)
     depth = cutoffs[-1] + 1
-    answers = {
-        name: [ask(name, model, questions, depth, items, batch_size) for model in models]
-        for name, models in fitted.items()
-    }
-    timings = {
-        name: _timing(answers[name], latency_ms(models[0], questions, depth, items, seed))
-        for name, models in fitted.items()
-    }
+    latencies, answers = {}, {}
+    for name, models in fitted.items():
+        latencies[name] = latency_ms(models[0], questions, depth, items, seed)  # warms it up
+        answers[name] = [ask(name, m, questions, depth, items, batch_size) for m in models]
 
     # 2. Find the targets in the lists; score questions; draw users again for intervals and tests.
     targets = Targets.of(held_out)
@@ -117,7 +113,7 @@ def evaluate(
             beyond=_mean_beyond([lists.measure(answer.rows_QK[:, :k]) for answer in of_seeds]),
             tied_lists=float(np.mean([answer.tied_Q for answer in of_seeds])),
             short_lists=float(np.mean([answer.rows_QK[:, k - 1] < 0 for answer in of_seeds])),
-            timing=timings[name],
+            timing=_timing(of_seeds, latencies[name]),
             cost=(costs or {}).get(name, Cost()),
             of_oracle=None
             if oracle is None

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from itemlm.evaluate.metrics import (
+from itemlm.evaluation.metrics import (
     Targets,
     average_precision,
     hit_rate,

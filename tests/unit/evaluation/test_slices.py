@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from itemlm.data.splits import HeldOut
-from itemlm.evaluate.metrics import Targets
-from itemlm.evaluate.slices import new_targets, slices_of
+from itemlm.evaluation.metrics import Targets
+from itemlm.evaluation.slices import new_targets, slices_of
 from itemlm.types import QueryBatch
 
 

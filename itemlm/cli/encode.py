@@ -1,0 +1,65 @@
+"""`itemlm encode`: one vector per item, from its text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from itemlm.cli.console import facts, show
+from itemlm.cli.inputs import open_data, titles
+from itemlm.cli.options import ColumnOption, DataArgument, EncoderOption, ItemsOption, UsersOption
+
+if TYPE_CHECKING:
+    from itemlm.data.dataset import Dataset
+    from itemlm.types import FloatArray
+
+
+def encode(
+    data: DataArgument,
+    out: Annotated[
+        Path,
+        typer.Option(help="A NumPy file: one row per item, in catalog order.", metavar="FILE.npy"),
+    ],
+    items: ItemsOption = None,
+    users: UsersOption = None,
+    column: ColumnOption = None,
+    encoder: EncoderOption = "lsa",
+) -> None:
+    """Turn every item's text into a vector, close for items that are described alike.
+
+    For example:
+
+    ```
+    itemlm encode demo --out vectors.npy
+    itemlm encode mydata --encoder all-MiniLM-L6-v2 --out vectors.npy
+    ```
+    """
+    import numpy as np
+
+    dataset = open_data(data, items, users, column)
+    vectors_ND = vectors_of(dataset, encoder)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{out.name}.partial")
+    with aside.open("wb") as file:
+        np.save(file, vectors_ND)
+    aside.replace(out)
+    count, width = vectors_ND.shape
+    most_popular = int(dataset.item_counts.argmax())
+    closest = np.argsort(-(vectors_ND @ vectors_ND[most_popular]), kind="stable")
+    names = titles(dataset.catalog, np.array([most_popular, *closest[closest != most_popular][:3]]))
+    rows = [
+        ("vectors", f"{count:,} items, {width} numbers each"),
+        ("close to each other", f"{names[0]}: {', '.join(names[1:])}"),
+        ("saved in", str(out)),
+    ]
+    show(facts(rows))
+
+
+def vectors_of(dataset: Dataset, encoder: str) -> FloatArray:
+    """[N, D] a vector for every item, from what the catalog says about it."""
+    from itemlm.encode.by_name import encoder_named
+    from itemlm.text.describe import describe
+
+    return encoder_named(encoder).encode(describe(dataset))
