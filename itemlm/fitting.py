@@ -85,8 +85,8 @@ def fit(
         "data": dataset.name,
         "data fingerprint": dataset.fingerprint,
         "seed": seed,
-        "fit seconds": round(history[-1]["seconds"] if history else 0.0, 3)
-        or round(time.perf_counter() - started, 3),
+        # Over all its parts, where training was interrupted and resumed.
+        "fit seconds": history[-1]["seconds"] if history else time.perf_counter() - started,
         "history": history,
     }
     if folder is not None:

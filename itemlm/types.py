@@ -91,7 +91,7 @@ class QueryBatch:
     Attributes:
         offsets: [B + 1] where each history starts in `item_rows`.
         item_rows: [E] histories, oldest event first.
-        user_rows: [B] row of each user in the training data, -1 where unknown.
+        user_rows: [B] row of each user in the dataset, -1 where there is none.
         exclude_seen: leave out the items of the history.
         allowed_N: which items may be recommended at all; None means all.
     """

@@ -1,7 +1,7 @@
 """The `itemlm` command: everything that the package does, from a terminal.
 
-One module per group of commands. They import typer and rich only, and the rest inside their
-functions, so that help and completion answer at once.
+One module per command or group of commands. They import typer and rich only, and the rest inside
+their functions, so that help and completion answer at once.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from typing import Annotated
 
 import typer
 
-from itemlm.cli import data
-from itemlm.cli.demo import demo
-from itemlm.cli.doctor import doctor
-from itemlm.cli.evaluate import compare, evaluate
+from itemlm.cli import data, demo, doctor, encode, evaluate, fit, papers, recommend
 from itemlm.cli.failures import Root
-from itemlm.cli.fit import fit
-from itemlm.cli.papers import papers
-from itemlm.cli.recommend import recommend
 
 app = typer.Typer(
     cls=Root,
@@ -36,7 +30,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def itemlm(
+def root(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
@@ -57,14 +51,15 @@ def itemlm(
     """
 
 
-app.command(rich_help_panel="Start here")(demo)
-app.command(rich_help_panel="Start here")(papers)
-app.command(rich_help_panel="Start here")(doctor)
+app.command(rich_help_panel="Start here")(demo.demo)
+app.command(rich_help_panel="Start here")(papers.papers)
+app.command(rich_help_panel="Start here")(doctor.doctor)
 app.add_typer(data.app, name="data", rich_help_panel="Your data")
-app.command(rich_help_panel="Models")(fit)
-app.command(rich_help_panel="Models")(compare)
-app.command(rich_help_panel="Models")(evaluate)
-app.command(rich_help_panel="Models")(recommend)
+app.command(rich_help_panel="Your data")(encode.encode)
+app.command(rich_help_panel="Models")(fit.fit)
+app.command(rich_help_panel="Models")(evaluate.compare)
+app.command(rich_help_panel="Models")(evaluate.evaluate)
+app.command(rich_help_panel="Models")(recommend.recommend)
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def describe(
     """
     from itemlm.data.statistics import plot_head_tail
 
-    dataset = open_data(data, items, users, column)
+    dataset = open_data(data, items, users, column, tell=False)
     if plot is not None:
         plot_head_tail(dataset, plot)
         say(f"The picture is in {plot}.")
@@ -145,8 +145,9 @@ def prepare(
     """
     from itemlm.data import filters
 
-    dataset = open_data(data, items, users, column, on_error=on_error.value, encoding=encoding)
-    before = len(dataset.notes)
+    dataset = open_data(
+        data, items, users, column, on_error=on_error.value, encoding=encoding, tell=False
+    )
     if start is not None or end is not None:
         dataset = filters.time_window(dataset, start, end)
     if min_value is not None:
@@ -155,8 +156,6 @@ def prepare(
         dataset = filters.drop_duplicates(dataset)
     if k_core is not None:
         dataset = filters.k_core(dataset, k_core, k_core)
-    for note in dataset.notes[before:]:
-        say(note)
     dataset = replace(dataset, name=out.resolve().name)
     dataset.save(out)
     _show_description(dataset, json)
@@ -188,6 +187,8 @@ def download(
 def _show_description(dataset: Dataset, json: bool) -> None:
     from itemlm.data.statistics import describe
 
+    for note in dataset.notes:
+        say(note)
     found = describe(dataset)
     if json:
         extra = {"fingerprint": dataset.fingerprint, "licence": dataset.licence}
@@ -213,5 +214,4 @@ def _show_description(dataset: Dataset, json: bool) -> None:
     rows.append(("fingerprint", dataset.fingerprint))
     if dataset.licence:
         rows.append(("licence", dataset.licence))
-    rows += [("note", note) for note in dataset.notes]
     show(facts(rows))

@@ -19,9 +19,8 @@ from itemlm.cli.inputs import titles
 from itemlm.cli.options import paper_names
 
 if TYPE_CHECKING:
-    from itemlm.data.splits import HeldOut
     from itemlm.data.world import World
-    from itemlm.types import TopK
+    from itemlm.types import ItemId, TopK
 
 MODELS = ("popularity", "itemknn", "sasrec", "tiger")
 
@@ -109,14 +108,14 @@ def demo(
     fitted: dict[str, TopK] = {
         name: itemlm.load_recommender(folder / "runs" / f"{name}-seed0") for name in names
     }
-    _show_viewer(world, {**fitted, "oracle": world.oracle})
+    history = _show_viewer(world, {**fitted, "oracle": world.oracle})
     show(
-        f"\n[bold]The whole report[/bold]   {folder / 'report.html'}"
-        f"\n[bold]Ask a model[/bold]        itemlm recommend {folder}/runs/{names[-1]}-seed0 "
-        "--history the-godfather-1972,heat-1995"
-        "\n[bold]With your data[/bold]     itemlm data prepare events.csv --items items.csv "
+        f"\n[bold]The whole report[/bold]  {folder / 'report.html'}"
+        f"\n[bold]Ask a model[/bold]       itemlm recommend {folder}/runs/{names[-1]}-seed0 "
+        f"--history {','.join(map(str, history[-2:]))}"
+        "\n[bold]With your data[/bold]    itemlm data prepare events.csv --items items.csv "
         "--out mydata"
-        f"\n                   itemlm compare {' '.join(names)} --data mydata"
+        f"\n                  itemlm compare {' '.join(names)} --data mydata"
     )
 
 
@@ -125,8 +124,8 @@ def _introduce(world: World) -> None:
 
     found = describe(world.dataset)
     show(
-        f"[bold]A world of films.[/bold] {found.users:,} simulated viewers watch {found.events:,} "
-        f"times one of {found.items:,} real films.\n"
+        f"[bold]A world of films.[/bold] {found.users:,} simulated viewers choose {found.events:,} "
+        f"times among {found.items:,} real films.\n"
         f"Half of them have seen {found.median_history:g} films or fewer, the most eager "
         f"{found.max_history}; they follow series, moods and a taste that drifts.\n"
         "We wrote the law by which they choose, so the best possible answers, the oracle's, are "
@@ -158,23 +157,29 @@ def _forget_other_demo(folder: Path, made_of: Mapping[str, Any]) -> None:
     note.write_text(words, encoding="utf-8")
 
 
-def _show_viewer(world: World, models: Mapping[str, TopK]) -> None:
-    """What one viewer watched last, and what everyone would have shown next."""
+def _show_viewer(world: World, models: Mapping[str, TopK]) -> list[ItemId]:
+    """What one viewer watched, and what everyone would have shown next; returns the history."""
     from itemlm.data.splits import LeaveOneOut
 
-    test: HeldOut = world.dataset.split(LeaveOneOut()).test
-    catalog, question = world.dataset.catalog, test.queries[0:1]
-    viewer = world.dataset.users.ids_of(question.user_rows)[0]
-    watched, answer = titles(catalog, question.item_rows[-5:]), int(test.target_rows[0])
+    dataset = world.dataset
+    test = dataset.split(LeaveOneOut()).test
+    question = replace(test.queries[0:1], exclude_seen=True)
+    viewer = dataset.users.ids_of(question.user_rows)[0]
+    answer = int(test.target_rows[0])
+    watched, (then,) = (
+        titles(dataset.catalog, rows) for rows in (question.item_rows[-5:], test.target_rows[:1])
+    )
     show(f"[bold]{viewer} watched last[/bold]  {escape(' → '.join(watched))}")
-    show(f"[bold]and then[/bold]  {escape(titles(catalog, test.target_rows[:1])[0])}\n")
+    show(f"[bold]and then[/bold]  {escape(then)}\n")
     listed = table("would have shown", *"12345")
     for name, model in models.items():
-        rows_K = model.topk(replace(question, exclude_seen=True), 5)[0][0]
-        shown = zip(rows_K, titles(catalog, rows_K), strict=True)
+        rows_K = model.topk(question, 5)[0][0]
+        rows_K = rows_K[rows_K >= 0]
+        shown = zip(rows_K, titles(dataset.catalog, rows_K), strict=True)
         cells = [
             f"[bold green]✓ {escape(title)}[/]" if row == answer else escape(title)
             for row, title in shown
         ]
         listed.add_row(name, *cells)
     show(listed)
+    return dataset.items.ids_of(question.item_rows)

@@ -109,14 +109,14 @@ def _memory() -> float | None:
     return round(total / GIB, 1)
 
 
-def _torch() -> dict[str, str | int | None]:
+def _torch() -> dict[str, str | int]:
     """Where models are trained, and how."""
-    if _version("torch") is None:
-        return {"device": None, "training numbers": None, "PyTorch threads": None}
-    import torch
+    try:
+        import torch
 
-    from itemlm.train.run import Run
-
+        from itemlm.train.run import Run
+    except (ImportError, OSError) as error:  # not installed, or broken
+        return {"device": f"none: {error}"}
     run = Run()
     name = f" ({torch.cuda.get_device_name(run.device)})" if run.device.type == "cuda" else ""
     return {

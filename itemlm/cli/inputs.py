@@ -23,10 +23,11 @@ def open_data(
     *,
     on_error: Literal["stop", "drop"] = "stop",
     encoding: str = "utf-8",
+    tell: bool = True,
 ) -> Dataset:
     """A dataset by name, from a saved folder or from an event file.
 
-    Which columns an event file was understood to have is told, since it may be wrong.
+    How an event file was understood is told, since the guess may be wrong.
 
     Raises:
         UnknownName: if there is no such dataset.
@@ -50,7 +51,7 @@ def open_data(
             on_error=on_error,
             encoding=encoding,
         )
-        for note in dataset.notes:
+        for note in dataset.notes if tell else ():
             say(note)
         return dataset
     else:

@@ -85,22 +85,24 @@ def read(name: str) -> PaperSource:
     )
     meanings = {**_attributes(ast.get_docstring(config) or ""), **_comments(source, config)}
     published = _published(config)
-    settings = tuple(
-        Setting(
-            name=field.target.id,
-            kind=ast.unparse(field.annotation),
-            default="" if field.value is None else ast.unparse(field.value),
-            published=published.get(field.target.id),
-            meaning=meanings.get(field.target.id, ""),
+    settings = []
+    for field_name, field in _fields(config):
+        default = "" if field.value is None else ast.unparse(field.value)
+        theirs = published.get(field_name, default)
+        settings.append(
+            Setting(
+                name=field_name,
+                kind=ast.unparse(field.annotation),
+                default=default,
+                published=None if theirs == default else theirs,
+                meaning=meanings.get(field_name, ""),
+            )
         )
-        for field in config.body
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-    )
     return PaperSource(
         name=name,
         text=ast.get_docstring(tree) or "",
         needs_torch="torch" in set(_imported(tree)),
-        settings=settings,
+        settings=tuple(settings),
     )
 
 
@@ -113,6 +115,12 @@ def _imported(tree: ast.Module) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+def _fields(config: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:
+    for node in config.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, node
+
+
 def _comments(source: str, config: ast.ClassDef) -> dict[str, str]:
     """The comment behind each field."""
     lines = io.StringIO(source).readline
@@ -122,11 +130,9 @@ def _comments(source: str, config: ast.ClassDef) -> dict[str, str]:
         if token.type == tokenize.COMMENT
     }
     return {
-        field.target.id: comment_at[field.end_lineno]
-        for field in config.body
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and field.end_lineno in comment_at
+        name: comment_at[field.end_lineno]
+        for name, field in _fields(config)
+        if field.end_lineno in comment_at
     }
 
 

@@ -65,12 +65,12 @@ def recommend(
     """
     import itemlm
 
-    recommender = itemlm.load_recommender(folder)
-    catalog = recommender.catalog
     if (user is None) != (data is None):
         raise typer.BadParameter("--user and --data go together.")
     if user is not None and history is not None:
         raise typer.BadParameter("give --history or --user, not both.")
+    recommender = itemlm.load_recommender(folder)
+    catalog = recommender.catalog
     if user is not None and data is not None:
         query = open_data(data, items, users, column).query(user)
     else:

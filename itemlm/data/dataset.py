@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,8 @@ class Vocabulary:
         for item_id in ids:
             row = row_of.get(item_id, -1)
             if row < 0:
-                row = row_of.get(str(item_id) if text else _as_int(item_id), -1)
+                other = str(item_id) if text else _as_int(item_id)
+                row = -1 if other is None else row_of.get(other, -1)
             found.append(row)
         return np.array(found, dtype=np.int64)
 
@@ -74,14 +75,15 @@ class Vocabulary:
         return self.ids.gather(np.asarray(rows, dtype=np.int64)).to_list()
 
 
-def _as_int(item_id: object) -> int:
-    try:
-        return int(str(item_id))
-    except ValueError:
-        return -1
+def _as_int(item_id: object) -> int | None:
+    """The integer that a text spells; "007" and " 7" spell none."""
+    text = str(item_id)
+    digits = text.removeprefix("-")
+    canonical = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
+    return int(text) if canonical else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sequences:
     """What every user did, oldest first, in CSR form.
 
@@ -145,7 +147,7 @@ class Sequences:
         return {name: array for name, array in named.items() if array is not None}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """A catalogue and an event log, ready to learn from.
 
@@ -167,7 +169,7 @@ class Dataset:
     sequences: Sequences
     catalog: pl.DataFrame
     profiles: pl.DataFrame | None = None
-    notes: tuple[str, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = ()
     licence: str = ""
 
     def __post_init__(self) -> None:
@@ -175,6 +177,8 @@ class Dataset:
             raise DataError(f"{len(self.users)} users but {len(self.sequences)} sequences.")
         if self.catalog.height != len(self.items):
             raise DataError(f"{len(self.items)} items but {self.catalog.height} catalog rows.")
+        if self.profiles is not None and self.profiles.height != len(self.users):
+            raise DataError(f"{len(self.users)} users but {self.profiles.height} profiles.")
 
     # --- Making one -------------------------------------------------------------------------
 
@@ -200,7 +204,8 @@ class Dataset:
             events: one row per event: user, item and, best, a timestamp.
             items: one row per item: its id and any further columns.
             users: one row per user: their id and any further columns.
-            columns: our name (`user_id`, `item_id`, `timestamp`, `value`) to the file's.
+            columns: our name (`user_id`, `item_id`, `timestamp`, `value`) to the file's; an empty
+                name leaves a timestamp or value out.
             name: the dataset's name; the event file's stem where absent.
             on_error: "stop" at the first bad row with a sentence, or "drop" and count bad rows.
             encoding: of text files.
@@ -282,6 +287,9 @@ class Dataset:
             else None,
         )
         if profiles is not None:
+            if profiles["user_id"].is_duplicated().any():
+                twice = profiles["user_id"].filter(profiles["user_id"].is_duplicated())[0]
+                raise DataError(f"user {twice!r} has more than one profile; keep one row each.")
             ids = users.ids.rename("user_id").to_frame()
             profiles = ids.join(profiles, on="user_id", how="left", maintain_order="left")
         return cls(
@@ -318,12 +326,16 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hex digits that change when an id, an event or an order changes."""
+        """Twelve hex digits that change when an id, an event, a time or an order changes."""
         digest = hashlib.sha256()
         for vocabulary in (self.users, self.items):
-            digest.update("\n".join(map(str, vocabulary.ids.to_list())).encode())
-        digest.update(np.ascontiguousarray(self.sequences.offsets, dtype=np.int64).tobytes())
-        digest.update(np.ascontiguousarray(self.sequences.item_rows, dtype=np.int32).tobytes())
+            ids = vocabulary.ids
+            digest.update(f"{ids.dtype} {len(ids)}\n".encode())
+            digest.update("\n".join(map(str, ids.to_list())).encode())
+        for name, array in self.sequences.arrays().items():
+            kind = np.float32 if name == "values" else np.int64
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
         return digest.hexdigest()[:12]
 
     def query(self, user: UserId) -> Query:
@@ -369,6 +381,7 @@ class Dataset:
                 "fingerprint": self.fingerprint,
                 "licence": self.licence,
                 "notes": list(self.notes),
+                "arrays": list(self.sequences.arrays()),
             }
             (folder / "dataset.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -382,6 +395,15 @@ class Dataset:
         folder = Path(path)
         if not (folder / "dataset.json").exists():
             raise ArtifactError(f"{folder} is not a saved dataset: it has no dataset.json.")
+        try:
+            return cls._read(folder)
+        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            raise ArtifactError(
+                f"{folder} is damaged ({error}). Make the dataset from its files again."
+            ) from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> Dataset:
         manifest = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         if manifest.get("version") != FORMAT_VERSION:
             raise ArtifactError(
@@ -390,8 +412,7 @@ class Dataset:
             )
         arrays = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ("offsets", "item_rows", "timestamps", "values")
-            if (folder / f"{name}.npy").exists()
+            for name in manifest["arrays"]
         }
         profiles = folder / "profiles.parquet"
         catalog = pl.read_parquet(folder / "catalog.parquet")

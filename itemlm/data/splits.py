@@ -32,8 +32,8 @@ class HeldOut:
         target_rows: the answers, as item rows.
         train_counts_N: events per item in the training part, for slices and novelty.
         protocol: how the split was made, in words.
-        tie_share: share of questions whose answer ties in time with the event before it;
-            None where there are no timestamps.
+        tied_Q: whether each question's answer ties in time with the event before it; None where
+            there are no timestamps.
         part: "validation" or "test".
         fingerprint: twelve hex digits that change when a question or an answer changes.
     """
@@ -43,15 +43,22 @@ class HeldOut:
     target_rows: IntArray
     train_counts_N: IntArray
     protocol: str
-    tie_share: float | None
+    tied_Q: BoolArray | None
     part: str
     fingerprint: str
+
+    @property
+    def tie_share(self) -> float | None:
+        """Share of questions whose answer ties in time with the event before it."""
+        return None if self.tied_Q is None else float(self.tied_Q.mean())
 
     def __len__(self) -> int:
         return len(self.queries)
 
     def take(self, count: int, seed: int = 0) -> HeldOut:
         """A random sample of the questions, for quick validation."""
+        if count < 1:
+            raise ConfigError(f"a sample has at least one question, not {count}.")
         if count >= len(self):
             return self
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
@@ -62,8 +69,8 @@ class HeldOut:
             targets=targets,
             user_rows=self.queries.user_rows[chosen],
             train_counts_N=self.train_counts_N,
-            protocol=f"{self.protocol}; sample of {count}",
-            tie_share=self.tie_share,
+            protocol=f"{self.protocol}; sample of {count} by seed {seed}",
+            tied_Q=None if self.tied_Q is None else self.tied_Q[chosen],
             part=self.part,
         )
 
@@ -110,7 +117,10 @@ class LeaveOneOut:
         last = sequences.offsets[1:][asked] - 1
         in_train = np.ones(len(sequences.item_rows), dtype=bool)
         in_train[last] = in_train[last - 1] = False
-        words = f"leave-one-out, ties {_tie_words(sequences, self.ties, self.seed)}"
+        words = (
+            f"leave-one-out over users with {self.min_events} events or more, "
+            f"ties {_tie_words(sequences, self.ties, self.seed)}"
+        )
         train = dataset.with_sequences(sequences.keep(in_train), f"train part: {words}")
         parts = []
         for part, position in (("validation", last - 1), ("test", last)):
@@ -133,8 +143,7 @@ class GlobalTemporal:
     ties: Ties = "shuffle"
 
     def __post_init__(self) -> None:
-        if not 0 < self.validation_share + self.test_share < 1:
-            raise ConfigError("validation_share + test_share must lie between 0 and 1.")
+        _check_shares(self.validation_share, self.test_share)
 
     def split(self, dataset: Dataset) -> Split:
         """Apply to a dataset."""
@@ -188,8 +197,7 @@ class UserHoldout:
     ties: Ties = "shuffle"
 
     def __post_init__(self) -> None:
-        if not 0 < self.validation_share + self.test_share < 1:
-            raise ConfigError("validation_share + test_share must lie between 0 and 1.")
+        _check_shares(self.validation_share, self.test_share)
 
     def split(self, dataset: Dataset) -> Split:
         """Apply to a dataset."""
@@ -202,12 +210,17 @@ class UserHoldout:
                 f"'{dataset.name}' has {len(able)} users with two events or more, too few to hold "
                 "out a share of them. Use leave-one-out or larger shares."
             )
+        if sum(counts) >= len(able):
+            raise DataError(
+                f"holding out {sum(counts)} of the {len(able)} users of '{dataset.name}' who have "
+                "two events or more leaves nobody to train on. Choose smaller shares."
+            )
         groups = (np.sort(shuffled[: counts[0]]), np.sort(shuffled[counts[0] : sum(counts)]))
         held_U = np.zeros(len(sequences), dtype=bool)
         held_U[np.concatenate(groups)] = True
         words = (
             f"user hold-out, {self.validation_share:.0%} validation and {self.test_share:.0%} "
-            f"test users, last event, ties {_tie_words(sequences, self.ties, self.seed)}"
+            f"test users by seed {self.seed}, last event, ties {_tie_words(sequences, self.ties, self.seed)}"
         )
         train = dataset.with_sequences(
             sequences.keep(~held_U[sequences.user_rows]), f"train part: {words}"
@@ -236,11 +249,20 @@ def _tie_words(sequences: Sequences, ties: Ties, seed: int) -> str:
     return f"shuffled with seed {seed}" if ties == "shuffle" else "in the order given"
 
 
+def _check_shares(validation: float, test: float) -> None:
+    if not (validation > 0 and test > 0 and validation + test < 1):
+        raise ConfigError(
+            f"validation_share is {validation} and test_share {test}; both must be positive, and "
+            "their sum below 1."
+        )
+
+
 def _count_before(sequences: Sequences, moment: int) -> IntArray:
     """[U] events of each user before a moment."""
     assert sequences.timestamps is not None
-    before = np.concatenate([[0], np.cumsum(sequences.timestamps < moment)])
-    return before[sequences.offsets[1:]] - before[sequences.offsets[:-1]]
+    before = np.concatenate([[0], np.cumsum(sequences.timestamps < moment)]).astype(np.int64)
+    counts_U: IntArray = before[sequences.offsets[1:]] - before[sequences.offsets[:-1]]
+    return counts_U
 
 
 def _questions(
@@ -254,17 +276,17 @@ def _questions(
 ) -> HeldOut:
     """Ask `asked` users for events first:last (flat positions), given all that came before."""
     offsets = sequences.offsets[:-1][asked]
-    tie_share = None
+    tied_Q = None
     if sequences.timestamps is not None:
         times = sequences.timestamps
-        tie_share = float(np.mean(times[first] == times[np.maximum(first - 1, offsets)]))
+        tied_Q = (first > offsets) & (times[first] == times[np.maximum(first - 1, 0)])
     return _held_out(
         history=_spans(sequences.item_rows, offsets, first),
         targets=_spans(sequences.item_rows, first, last),
         user_rows=asked,
         train_counts_N=train.item_counts,
         protocol=words,
-        tie_share=tie_share,
+        tied_Q=tied_Q,
         part=part,
     )
 
@@ -276,7 +298,7 @@ def _held_out(
     user_rows: IntArray,
     train_counts_N: IntArray,
     protocol: str,
-    tie_share: float | None,
+    tied_Q: BoolArray | None,
     part: str,
 ) -> HeldOut:
     digest = hashlib.sha256(protocol.encode())
@@ -288,7 +310,7 @@ def _held_out(
         target_rows=targets[1],
         train_counts_N=train_counts_N,
         protocol=protocol,
-        tie_share=tie_share,
+        tied_Q=tied_Q,
         part=part,
         fingerprint=digest.hexdigest()[:12],
     )

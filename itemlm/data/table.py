@@ -100,8 +100,3 @@ class Table:
     def with_notes(self, *notes: str) -> Table:
         """The same rows with more to tell."""
         return replace(self, notes=(*self.notes, *notes))
-
-
-def mask(series: pl.Series) -> BoolArray:
-    """A Boolean column as an array, None counting as no."""
-    return series.fill_null(False).to_numpy()

@@ -77,7 +77,7 @@ class World:
 
 
 def world(
-    users: int = 3000, items: int | None = None, seed: int = 0, mean_history: float = 20
+    users: int = 6000, items: int | None = None, seed: int = 0, mean_history: float = 20
 ) -> World:
     """Simulate a world.
 
@@ -190,12 +190,13 @@ def _propose(
     film_B = np.full(len(viewers_B), -1, dtype=np.int64)
 
     serial = np.flatnonzero(habit_B == 0)
-    film_B[serial] = sequel_2B[back_B[serial], serial]
+    film = recent_2B[back_B[serial], serial]
+    drawn_on = second_B[serial] < law.pull_N[film]  # where there is no film there is no sequel
+    film_B[serial[drawn_on]] = sequel_2B[back_B[serial], serial][drawn_on]
 
-    moody = np.flatnonzero((habit_B == 1) & (recent_2B[back_B, np.arange(len(back_B))] >= 0))
-    recent = recent_2B[back_B[moody], moody]
-    like = law.similar.draw(law.film_N[recent], second_B[moody])
-    film_B[moody] = law.row_CR[law.country_N[recent], like]
+    moody = np.flatnonzero((habit_B == 1) & (recent_2B >= 0).all(0))
+    shelf, country = law.mood(*recent_2B[:, moody])
+    film_B[moody] = law.row_CR[country, law.shelves.draw(shelf, second_B[moody])]
 
     tasteful = np.flatnonzero(habit_B == 2)
     viewer = viewers_B[tasteful]

@@ -17,25 +17,20 @@ import numpy as np
 import polars as pl
 
 from itemlm.data.world_films import Cinema
+from itemlm.data.world_shelves import has_trait, shelve
 from itemlm.types import BoolArray, FloatArray, IntArray
 
-# How often each habit moves a viewer. Series and mood look at the last two films, by RECENCY.
-SERIES, MOOD, TASTE, FAME, WHIM = 0.20, 0.43, 0.27, 0.07, 0.03
-RECENCY = (0.6, 0.4)
+# How often each habit moves a viewer.
+SERIES, MOOD, TASTE, FAME, WHIM = 0.20, 0.50, 0.22, 0.05, 0.03
+RECENCY = (0.6, 0.4)  # which of the last two films, the last one first, a series is followed from
+CURIOSITY = 0.4  # chance to be drawn on by the first part of a series, relative to later parts
 
 # appeal = exp(STARS · fame + GLOSS · normal noise)
 STARS, GLOSS = 0.9, 0.4
 
-# Likeness is the cosine of trait vectors, in which rare traits weigh more, by kind:
-TRAITS = {"genres": 0.6, "themes": 1.0, "director": 0.8, "decade": 0.4}
-SIMILAR_FILMS = 20  # that a mood can lead to
-SHARPNESS = 12.5  # weight = exp(SHARPNESS · cosine) · appeal^PULL
-PULL = 0.75
-
 # A viewer's path of taste.
 PLACES = 6
-SMALLEST_SHELF = 4  # films
-ABROAD = 0.25  # share of shelves from outside the viewer's home country
+ABROAD = 0.25  # share of places outside the viewer's home country
 SPEED = (0.03, 0.10)  # places walked per film seen, from slowest to fastest viewer
 BREADTH = 0.6  # places loved at once, as the standard deviation of a bell
 
@@ -115,7 +110,9 @@ class Law:
     Attributes:
         country_N, film_N, row_CR: the layout of the catalog, see `world_films.Cinema`.
         successor_N: the next film of the series, the first one after the last; itself if alone.
-        similar: the films like each of the R films.
+        pull_N: how strongly a film draws on to its sequel.
+        shelf_R: where each of the R films stands.
+        contrast_L: the shelf that is unlike each shelf.
         shelves: the films of each shelf.
         fame_R: share of each film in the fame of its country.
         fame_C: share of each country.
@@ -126,7 +123,9 @@ class Law:
     film_N: IntArray
     row_CR: IntArray
     successor_N: IntArray
-    similar: Choices
+    pull_N: FloatArray
+    shelf_R: IntArray
+    contrast_L: IntArray
     shelves: Choices
     fame_R: FloatArray
     fame_C: FloatArray
@@ -148,79 +147,56 @@ class Law:
             open_B, here_B = open_B[go_on], self.successor_N[here_B[go_on]]
         return sequel_B
 
+    def mood(self, last_B: IntArray, before_B: IntArray) -> tuple[IntArray, IntArray]:
+        """The shelf that the last two films lead to, and its country, each [B].
+
+        Two moods take turns, so it is the shelf of the film before last; but two films of one shelf
+        are enough, and lead to its contrast.
+        """
+        shelf_B, country_B = self.shelf_R[self.film_N[before_B]], self.country_N[before_B]
+        last_shelf_B, last_country_B = self.shelf_R[self.film_N[last_B]], self.country_N[last_B]
+        enough_B = (shelf_B == last_shelf_B) & (country_B == last_country_B)
+        return np.where(enough_B, self.contrast_L[shelf_B], shelf_B), country_B
+
 
 def make_law(cinema: Cinema, users: int, rng: np.random.Generator) -> Law:
     """The tables of a world with this catalog and so many viewers."""
     home = cinema.home
     appeal_R = np.exp(STARS * home["fame"].to_numpy() + GLOSS * rng.standard_normal(home.height))
     appeal_C = 1 / np.arange(1, len(cinema.row_CR) + 1)
-    traits = _traits(home)
-    shelf_LR: FloatArray = np.where(_shelves(traits), appeal_R, 0)
+    shelf_R = shelve(home)
+    shelves = shelf_R.max() + 1
+    shelf_LR = np.where(shelf_R == np.arange(shelves)[:, None], appeal_R, 0)
+    successor_N, first_N = _series(cinema)
     return Law(
         country_N=cinema.country_N,
         film_N=cinema.film_N,
         row_CR=cinema.row_CR,
-        successor_N=_successors(cinema),
-        similar=Choices.of(_likeness(traits, appeal_R)),
+        successor_N=successor_N,
+        pull_N=np.where(first_N, CURIOSITY, 1.0),
+        shelf_R=shelf_R,
+        contrast_L=(np.arange(shelves) + shelves // 2) % shelves,
         shelves=Choices.of(shelf_LR),
         fame_R=appeal_R / appeal_R.sum(),
         fame_C=appeal_C / appeal_C.sum(),
-        viewers=_viewers(shelf_LR, traits["genres"], appeal_C, users, rng),
+        viewers=_viewers(shelf_LR, has_trait(home, "genres"), appeal_C, users, rng),
     )
 
 
-def _traits(home: pl.DataFrame) -> dict[str, BoolArray]:
-    """[R, F] which film has which genre, theme, director and decade."""
-    tables = home.select(
-        "genres",
-        "themes",
-        pl.col("director").str.split(" & "),
-        pl.concat_list((pl.col("year") // 10).cast(pl.String)).alias("decade"),
-    )
-    traits = {}
-    for name in TRAITS:
-        pairs = tables.select(pl.int_range(pl.len()).alias("film"), name).explode(name)
-        trait_E = pairs[name].rank("dense").to_numpy().astype(np.int64) - 1
-        traits[name] = np.zeros((home.height, trait_E.max() + 1), dtype=bool)
-        traits[name][pairs["film"].to_numpy(), trait_E] = True
-    return traits
+def _series(cinema: Cinema) -> tuple[IntArray, BoolArray]:
+    """[N] the next part of the same series, the first one after the last; and who is the first.
 
-
-def _likeness(traits: dict[str, BoolArray], appeal_R: FloatArray) -> FloatArray:
-    """[R, R] how strongly a film's mood leads to each other film; 0 beyond the nearest ones."""
-    films = len(appeal_R)
-    parts = []
-    for name, has_RF in traits.items():
-        rarity_F = 0.1 + np.log(films / has_RF.sum(0))  # even a trait of all films counts a little
-        parts.append(TRAITS[name] * has_RF * rarity_F)
-    vectors_RF = np.concatenate(parts, axis=1)
-    vectors_RF /= np.linalg.norm(vectors_RF, axis=1, keepdims=True)
-    cosine_RR = vectors_RF @ vectors_RF.T
-    np.fill_diagonal(cosine_RR, -np.inf)
-    weights_RR = np.exp(SHARPNESS * cosine_RR) * appeal_R**PULL
-    nearest = min(SIMILAR_FILMS, films - 1)
-    least_R1 = np.partition(weights_RR, -nearest, axis=1)[:, [-nearest]]
-    return np.where(weights_RR >= least_R1, weights_RR, 0)
-
-
-def _shelves(traits: dict[str, BoolArray]) -> BoolArray:
-    """[L, R] which films stand on which shelf: themes, directors, and genres by decade."""
-    genre_decade = traits["genres"][:, :, None] & traits["decade"][:, None, :]
-    every = [traits["themes"], traits["director"], genre_decade.reshape(len(genre_decade), -1)]
-    shelf_LR: BoolArray = np.concatenate(every, axis=1).T
-    films_L = shelf_LR.sum(1)
-    large: BoolArray = shelf_LR[films_L >= min(SMALLEST_SHELF, films_L.max())]
-    return large
-
-
-def _successors(cinema: Cinema) -> IntArray:
-    """[N] the next part of the same series, the first one after the last; itself if alone."""
-    successor_N = np.arange(cinema.table.height)
+    A film that stands alone is its own next part.
+    """
+    rows = cinema.table.height
+    successor_N, first_N = np.arange(rows), np.zeros(rows, dtype=bool)
     keys = pl.DataFrame({"country": cinema.country_N, "series": cinema.table["series"]})
     parts = keys.with_row_index("row").drop_nulls()
-    following = pl.col("row").shift(-1).fill_null(pl.col("row").first()).over("country", "series")
-    successor_N[parts["row"].to_numpy()] = parts.select(following).to_series().to_numpy()
-    return successor_N
+    row, series = pl.col("row"), ("country", "series")
+    following = parts.select(row.shift(-1).fill_null(row.first()).over(*series)).to_series()
+    successor_N[parts["row"].to_numpy()] = following.to_numpy()
+    first_N[parts.group_by(*series).agg(row.first())["row"].to_numpy()] = True
+    return successor_N, first_N
 
 
 def _viewers(

@@ -87,15 +87,16 @@ class Oracle:
     def _add_recent(self, habits_BN: FloatArray, batch: QueryBatch) -> None:
         law, lengths_B = self._law, np.diff(batch.offsets)
         history_BT, _ = batch.last_items(int(lengths_B.max(initial=1)), empty=-1)
+        recent_2B = np.full((2, len(batch)), -1)
         for back, share in enumerate(RECENCY):
             exists_B = lengths_B > back
-            recent_B = np.full(len(batch), -1)
-            recent_B[exists_B] = batch.item_rows[(batch.offsets[1:] - 1 - back)[exists_B]]
-            sequel_B = law.sequel(recent_B, history_BT)
+            recent_2B[back, exists_B] = batch.item_rows[(batch.offsets[1:] - 1 - back)[exists_B]]
+            sequel_B = law.sequel(recent_2B[back], history_BT)
             goes_on = np.flatnonzero(sequel_B >= 0)
-            habits_BN[goes_on, sequel_B[goes_on]] += SERIES * share
-            film_B, country_B = law.film_N[recent_B], law.country_N[recent_B]
-            self._add(habits_BN, MOOD * share * exists_B, law.similar, film_B, country_B)
+            pull = SERIES * share * law.pull_N[recent_2B[back, goes_on]]
+            habits_BN[goes_on, sequel_B[goes_on]] += pull
+        shelf_B, country_B = law.mood(*recent_2B)
+        self._add(habits_BN, MOOD * (lengths_B >= 2), law.shelves, shelf_B, country_B)
 
     def _add(
         self,

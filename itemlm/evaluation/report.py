@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from itemlm.data.folder import write_text
 from itemlm.evaluation.results import Comparison, Conditions, Result, as_plain
 from itemlm.evaluation.words import cautions, findings, protocol
 from itemlm.types import UnknownName
@@ -83,7 +84,7 @@ class Report:
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict` to a file that appears whole or not at all."""
-        _write(
+        write_text(
             Path(path), json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         )
 
@@ -100,11 +101,4 @@ class Report:
         """
         from itemlm.evaluation.html import page
 
-        _write(Path(path), page(self, title, curves or {}))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+        write_text(Path(path), page(self, title, curves or {}))

@@ -152,9 +152,7 @@ def _distances(x_ND: Vectors, length_N: Vectors, rows_T: IntArray) -> Vectors:
     return distance_TN
 
 
-def _fill(
-    x_ND: Vectors, centers_KD: Vectors, group_N: IntArray, k: int
-) -> tuple[IntArray, bool]:
+def _fill(x_ND: Vectors, centers_KD: Vectors, group_N: IntArray, k: int) -> tuple[IntArray, bool]:
     """Groups without empty ones, and whether any had to be filled.
 
     While there are fewer than k groups, the vector farthest from its center begins a new one and

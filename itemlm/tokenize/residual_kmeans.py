@@ -70,7 +70,5 @@ def residual_kmeans(
     # 3. Tell items apart: by the next best code where there is one, and by a last code else.
     if spread:
         codes_NS = spread_ties(codes_NS, before_ND, codebooks[-1], seed)
-    quantizer = Quantizer(
-        mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks)
-    )
+    quantizer = Quantizer(mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks))
     return unique(codes_NS, quantizer.levels, seed, spare=spare, quantizer=quantizer)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from itemlm.data.folder import write_text
 from itemlm.data.splits import HeldOut
 from itemlm.objectives.objective import Objective
 from itemlm.sample.batches import Batch, Examples
@@ -90,7 +91,7 @@ class Run:
                     f"{'; '.join(changed)}. Choose another folder, or delete this one."
                 )
         else:
-            write_aside(path, json.dumps(facts, indent=1))
+            write_text(path, json.dumps(facts, indent=1))
 
     def keep(self, name: str, make: Callable[[], T], kind: type[T] | None = None) -> T:
         """The result of a stage: made once, then read from the run's folder.
@@ -263,7 +264,7 @@ class _Loop:
     def _write_losses(self) -> None:
         if self.run.folder is not None:
             lines = [json.dumps(record) for record in self.progress.history]
-            write_aside(self.run.folder / "losses.jsonl", "".join(f"{line}\n" for line in lines))
+            write_text(self.run.folder / "losses.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def choose_device(name: str) -> torch.device:
@@ -288,10 +289,3 @@ def _is_fast_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
-
-
-def write_aside(path: Path, text: str) -> None:
-    """Write a text file so that it appears whole or not at all."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)

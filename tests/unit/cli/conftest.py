@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from typer.testing import CliRunner, Result
 from itemlm.cli import app
 from itemlm.data.world import world
 
-# Settings with which SASRec fits the small world in a second.
-TINY_SASREC = ("width=8", "blocks=1", "inner=8", "length=8", "epochs=2")
+
+@pytest.fixture
+def tiny_sasrec() -> list[str]:
+    """Settings with which SASRec fits the small world in a second; skips without PyTorch."""
+    pytest.importorskip("torch")
+    settings = ("width=8", "blocks=1", "inner=8", "length=8", "epochs=2")
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +54,8 @@ def itemlm_json(itemlm: Callable[..., Result]) -> Callable[..., Any]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved dataset: 60 viewers of 80 films."""
     folder = tmp_path_factory.mktemp("data") / "small"
-    world(users=60, items=80, mean_history=8).dataset.save(folder)
+    small = world(users=60, items=80, mean_history=8).dataset
+    replace(small, name="small").save(folder)
     return folder
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
 import itemlm as package
-
-COMMAND = Path(sys.executable).with_name("itemlm")
 
 
 def test_a_mistake_is_told_in_one_line_with_exit_code_1(itemlm):
@@ -80,34 +75,34 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(itemlm, data, monkeypat
     assert "Please report it" in result.stderr.splitlines()[-1]
 
 
-def test_an_interrupted_command_has_exit_code_130(itemlm, monkeypatch):
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+def test_an_interrupted_command_has_exit_code_130():
+    program = (
+        "import os, signal; from itemlm.cli import main, papers\n"
+        "papers._list = lambda json: os.kill(os.getpid(), signal.SIGINT)\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", program, "papers"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "interrupted: nothing was kept.\n"
 
-    monkeypatch.setattr("itemlm.cli.papers._list", interrupted)
-    assert "interrupted" in itemlm("papers", exit_code=130).stderr
+
+def test_an_interrupted_fit_says_how_to_go_on_and_does(data, tiny_sasrec, itemlm, monkeypatch):
+    from itemlm.train.progress import TrainingDisplay
+
+    fit = ["fit", "sasrec", "--data", data, "--out", "run", *tiny_sasrec]
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingDisplay, "epoch", interrupt)
+        interrupted = itemlm(*fit, exit_code=130)
+    assert interrupted.stderr.splitlines()[-1] == (
+        "interrupted: finished work is kept in run. Give the same command again to go on."
+    )
+    resumed = itemlm(*fit).stderr
+    assert "run holds this run already: going on where it ended." in resumed
+    assert "resuming after epoch 1" in resumed
+    assert "epoch   1" not in resumed
+    assert "epoch   2" in resumed
 
 
-def test_an_interrupted_fit_says_how_to_go_on_and_does(data, tmp_path):
-    pytest.importorskip("torch")
-    command = [COMMAND, "fit", "sasrec", "--data", data, "--out", "run"]
-    settings = ["width=8", "blocks=1", "inner=8", "epochs=400", "patience=400"]
-    command += [word for setting in settings for word in ("--set", setting)]
-    started = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    losses = tmp_path / "run" / "losses.jsonl"
-    for _ in range(600):
-        if losses.exists():
-            break
-        time.sleep(0.05)
-    started.send_signal(signal.SIGINT)
-    _, errors = started.communicate(timeout=30)
-    assert started.returncode == 130
-    assert "Give the same command again to go on." in errors.splitlines()[-1]
-
-    again = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert again.stderr is not None
-    said = [again.stderr.readline() for _ in range(2)]
-    again.send_signal(signal.SIGINT)
-    again.communicate(timeout=30)
-    assert "run holds this run already: going on where it ended." in said[0]
-    assert said[1].startswith("resuming after epoch")
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

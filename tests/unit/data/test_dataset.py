@@ -201,6 +201,10 @@ def test_the_fingerprint_is_that_of_the_content() -> None:
         {"user_id": pl.Series(["ben", "amy", "amy", "ben", "amy"])},
         {"item_id": pl.Series(["b", "b", "a", "a", "b"])},
         {"timestamp": pl.Series([30, 30, 10, 20, 20])},  # Ben: a, b instead of b, a
+        {  # Ann: a, c; Ben: b, b, a: the same items one after the other, but of other users
+            "user_id": pl.Series(["ben", "ben", "ann", "ben", "ann"]),
+            "timestamp": pl.Series([10, 5, 10, 20, 20]),
+        },
     ],
 )
 def test_the_fingerprint_changes_with_an_id_an_event_or_an_order(

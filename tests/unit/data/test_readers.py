@@ -249,6 +249,13 @@ def test_a_catalog_is_read_by_the_name_that_the_events_use() -> None:
     assert dataset.catalog.to_dict(as_series=False) == {"item_id": ["b", "a"], "item_id_2": [1, 2]}
 
 
+def test_the_chosen_column_counts_before_the_one_that_the_events_use() -> None:
+    log = pl.DataFrame({"user": [1, 2], "asin": ["a", "b"]})
+    items = pl.DataFrame({"asin": ["x", "y"], "code": ["b", "a"]})
+    dataset = Dataset.from_frames(log, items, columns={"item_id": "code"})
+    assert dataset.items.ids.to_list() == ["b", "a"]
+
+
 def test_columns_of_one_name_are_numbered(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "user,item\n1,a\n2,b\n")
     items = write(tmp_path / "items.csv", ",item,x,x,x_2,\n0,a,A,B,C,D\n1,b,E,F,G,H\n")

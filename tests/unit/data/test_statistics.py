@@ -63,6 +63,12 @@ def test_without_timestamps_there_are_no_dates_and_ties() -> None:
     assert (described.first_date, described.last_date) == (None, None)
 
 
+def test_the_head_has_at_least_one_item() -> None:
+    # A fifth of three items is 0.6, so the head is the one most popular item: 2 of 4 events.
+    log = pl.DataFrame({"user_id": [1, 1, 2, 2], "item_id": ["a", "b", "b", "c"]})
+    assert describe(Dataset.build(log, name="three")).head_events_share == 2 / 4
+
+
 def test_a_description_fits_into_json() -> None:
     described = describe(dataset_of())
     read = json.loads(json.dumps(described.to_dict()))

@@ -198,7 +198,7 @@ def test_a_page_of_one_recommender_without_baseline_or_catalog(tmp_path: Path) -
         target_rows=np.arange(20),
         train_counts_N=np.zeros(ITEMS, int),
         protocol="cold start",
-        tie_share=None,
+        tied_Q=None,
         part="validation",
         fingerprint="0" * 12,
     )

@@ -25,7 +25,7 @@ def held_out(histories: list[list[int]], targets: list[list[int]], counts: list[
         target_rows=target_rows,
         train_counts_N=np.array(counts),
         protocol="by hand",
-        tie_share=None,
+        tied_Q=None,
         part="test",
         fingerprint="0" * 12,
     )

@@ -95,7 +95,10 @@ def test_objectives_add_and_scale():
 
 @settings(deadline=None, max_examples=25)
 @given(
-    positions=st.integers(1, 9), items=st.integers(1, 7), width=st.integers(1, 5), seed=st.integers(0)
+    positions=st.integers(1, 9),
+    items=st.integers(1, 7),
+    width=st.integers(1, 5),
+    seed=st.integers(0),
 )
 def test_chunks_give_the_loss_and_gradients_of_the_plain_version(positions, items, width, seed):
     generator = torch.Generator().manual_seed(seed % 2**32)

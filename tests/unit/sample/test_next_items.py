@@ -73,9 +73,7 @@ def test_every_event_but_the_first_is_a_target_once(lengths, window):
     offsets = np.cumsum([0, *lengths])
     expected = sorted(set(range(offsets[-1])) - set(offsets[:-1].tolist()))
     starts_W, lengths_W = windows(offsets, window)
-    targets = [
-        s + 1 + i for s, n in zip(starts_W, lengths_W, strict=True) for i in range(n)
-    ]
+    targets = [s + 1 + i for s, n in zip(starts_W, lengths_W, strict=True) for i in range(n)]
     assert sorted(targets) == expected
     assert (lengths_W <= window).all()
     starts_W, lengths_W = prefixes(offsets, window)

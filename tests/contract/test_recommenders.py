@@ -1,0 +1,207 @@
+"""The contract: what every paper's recommender keeps, whatever its family.
+
+A new paper joins by being in the table of papers; where its default is too large for a test, it
+gets small settings below.
+"""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+import itemlm
+from itemlm import papers
+from itemlm.fitting import configured, learns_by_epochs
+from itemlm.types import ArtifactError, DataError, Query, UnknownName
+
+# A checkerboard: even users only take even items, odd users odd ones, walking round a circle, so
+# that the right answers are known: items of one's own color, the next one first.
+ITEMS, USERS, LENGTH = 24, 240, 8
+
+SMALL = {
+    "sasrec": {"length": 8, "width": 32, "batch_size": 16, "dropout": 0.1, "epochs": 12},
+    "tiger": {
+        "levels": 2,
+        "codes": 6,
+        "width": 32,
+        "blocks": 2,
+        "heads": 2,
+        "head_width": 16,
+        "inner": 64,
+        "dropout": 0.1,
+        "length": 8,
+        "beams": 12,
+        "batch_size": 16,
+        "epochs": 12,
+    },
+}
+VARIANTS = {
+    "sasrec:bce": {"loss": "bce", "negatives": 4, "learning_rate": 3e-3, "epochs": 25},
+    "tiger:encoder_decoder": {"model": "encoder_decoder", "epochs": 6},
+    "itemknn:plain": {},
+}
+COLORS = ("white", "black")
+
+
+def checkerboard():
+    """The dataset; item ids are words, so that nothing may rely on numbers."""
+    rng = np.random.default_rng(0)
+    events = []
+    for user in range(USERS):
+        start = rng.integers(ITEMS // 2)
+        for step in range(LENGTH):
+            item = 2 * ((start + step) % (ITEMS // 2)) + user % 2
+            events.append((f"user-{user}", f"item-{item:02}", 1000 * step))
+    catalog = pl.DataFrame(
+        {
+            "item_id": [f"item-{item:02}" for item in range(ITEMS)],
+            "title": [f"{COLORS[item % 2]} thing number {item // 2}" for item in range(ITEMS)],
+            "color": [COLORS[item % 2] for item in range(ITEMS)],
+        }
+    )
+    frame = pl.DataFrame(events, schema=["user_id", "item_id", "timestamp"], orient="row")
+    return itemlm.Dataset.build(frame, catalog, name="checkerboard")
+
+
+DATA = checkerboard()
+NAMES = [*papers.names(), *VARIANTS]
+WALK = ["item-02", "item-04", "item-06"]  # an even user's; item-08 comes next
+
+
+def fit(name, folder=None):
+    """A paper on the checkerboard, in small."""
+    paper = name.partition(":")[0]
+    if paper in SMALL:
+        pytest.importorskip("torch")
+    settings = {**SMALL.get(paper, {}), **VARIANTS.get(name, {})}
+    config = papers.get(paper).Config.plain() if name == "itemknn:plain" else None
+    return itemlm.fit(paper, DATA, config=config, quiet=True, device="cpu", **settings)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request):
+    fitted = fit(request.param)
+    fitted.name = request.param
+    return fitted
+
+
+def rows(model, histories, k=5):
+    """Slates of several histories."""
+    return model.recommend([Query(history=history) for history in histories], k=k)
+
+
+def test_learns_the_checkerboard(model):
+    if model.name == "popularity":
+        pytest.skip("popularity knows no colors, which is its point")
+    histories = [
+        [f"item-{2 * i + c:02}" for i in range(s, s + 3)] for s in range(9) for c in (0, 1)
+    ]
+    slates = rows(model, histories, k=5)
+    same = [
+        int(item[-2:]) % 2 == int(history[0][-2:]) % 2
+        for history, slate in zip(histories, slates, strict=True)
+        for item in slate.items
+    ]
+    assert np.mean(same) > 0.9
+
+
+def test_answers_are_items_best_first_and_new(model):
+    for history, slate in zip(
+        [WALK, [], ["item-01"]], rows(model, [WALK, [], ["item-01"]]), strict=True
+    ):
+        assert len(slate) == 5
+        assert len(set(slate.items)) == 5
+        assert all(item in DATA.items for item in slate.items)
+        assert not set(slate.items) & set(history)
+        assert slate.scores == sorted(slate.scores, reverse=True)
+        assert all(math.isfinite(score) for score in slate.scores)
+
+
+def test_a_batch_equals_one_by_one(model):
+    histories = [WALK, [], ["item-01"], ["item-03"] * 3, [f"item-{i:02}" for i in range(0, 22, 2)]]
+    together = rows(model, histories)
+    for history, slate in zip(histories, together, strict=True):
+        alone = model.recommend(history, k=5)
+        assert alone.items == slate.items
+        assert alone.scores == pytest.approx(slate.scores, rel=1e-4, abs=1e-5)
+
+
+def test_seen_items_can_be_asked_for(model):
+    slate = model.recommend(WALK, k=ITEMS, exclude_seen=False)
+    assert set(WALK) <= set(slate.items)
+    slate = model.recommend(WALK, k=ITEMS)
+    assert set(slate.items) == set(DATA.items.ids.to_list()) - set(WALK)
+
+
+def test_filters_by_id_column_and_condition(model):
+    black = set(DATA.catalog.filter(pl.col("color") == "black")["item_id"])
+    for only in (black, {"color": "black"}, {"color": ["black"]}, pl.col("color") == "black"):
+        slate = model.recommend(WALK, k=ITEMS, only=only)
+        assert set(slate.items) == black
+    slate = model.recommend(WALK, k=ITEMS, without={"color": "black"})
+    assert set(slate.items) == set(DATA.items.ids) - black - set(WALK)
+    assert model.recommend(WALK, k=3, only=["item-11"], without=["item-11"]).items == []
+
+
+def test_unknown_items_change_nothing(model):
+    assert model.recommend(["nowhere", *WALK, "else"]).items == model.recommend(WALK).items
+
+
+def test_a_question_that_makes_no_sense_is_a_sentence(model):
+    with pytest.raises(DataError, match="a slate needs at least one place"):
+        model.recommend(WALK, k=0)
+    with pytest.raises(DataError, match="no column 'colour'.*color"):
+        model.recommend(WALK, only={"colour": "black"})
+    with pytest.raises(DataError, match="write \\['item-02'\\]"):
+        model.recommend("item-02")
+
+
+def test_saved_and_loaded_answers_are_the_same(model, tmp_path):
+    model.save(tmp_path / "model")
+    loaded = itemlm.load_recommender(tmp_path / "model")
+    for mine, theirs in zip(rows(model, [WALK, []]), rows(loaded, [WALK, []]), strict=True):
+        assert mine == theirs
+    assert loaded.config == model.config
+    assert loaded.card == json.loads(json.dumps(model.card))
+    assert loaded.parameters == model.parameters
+    # Nothing on disk can run: tables, numbers and text only.
+    kinds = {path.suffix for path in (tmp_path / "model").iterdir()}
+    assert kinds == {".json", ".parquet", ".safetensors"}
+
+
+def test_a_damaged_folder_is_a_sentence(model, tmp_path):
+    model.save(tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(ArtifactError, match="not the file that was saved"):
+        itemlm.load_recommender(tmp_path / "model")
+    weights.unlink()
+    with pytest.raises(ArtifactError, match=r"model\.safetensors is missing"):
+        itemlm.load_recommender(tmp_path / "model")
+
+
+def test_fitting_again_gives_the_same_answers(model):
+    again = fit(model.name)
+    assert [slate.items for slate in rows(again, [WALK, []])] == [
+        slate.items for slate in rows(model, [WALK, []])
+    ]
+
+
+def test_the_card_says_where_it_comes_from(model):
+    assert model.card["data"] == "checkerboard"
+    assert model.card["data fingerprint"] == DATA.fingerprint
+    assert model.card["fit seconds"] > 0
+
+
+@pytest.mark.parametrize("name", papers.names())
+def test_settings_are_checked(name):
+    pytest.importorskip("torch") if name in SMALL else None
+    module = papers.get(name)
+    assert configured(module, None, {}) == module.Config()
+    with pytest.raises(UnknownName, match="There is no setting 'no_such_thing'"):
+        itemlm.fit(name, DATA, no_such_thing=1)
+    if learns_by_epochs(module):
+        with pytest.raises(UnknownName, match="Did you mean 'epochs'"):
+            itemlm.fit(name, DATA, epoch=1)
