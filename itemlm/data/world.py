@@ -51,6 +51,7 @@ from itemlm.data.dataset import Dataset, Sequences, Vocabulary
 from itemlm.data.world_films import cinema, films
 from itemlm.data.world_law import FAME, MOOD, RECENCY, SERIES, TASTE, WHIM, Law, make_law
 from itemlm.data.world_oracle import Oracle
+from itemlm.data.world_shelves import shelf_names
 from itemlm.types import ConfigError, FloatArray, IntArray
 
 __all__ = ["Oracle", "World", "films", "world"]
@@ -101,8 +102,9 @@ def world(
     if seed < 0:
         raise ConfigError(f"seed is {seed}, but must be 0 or more.")
     catalog = cinema(items)
-    table = catalog.table
     law = make_law(catalog, users, _stream(seed, "law"))
+    names = pl.Series("shelf", shelf_names(catalog.home, law.shelf_R))
+    table = catalog.table.with_columns(names.gather(law.shelf_R[law.film_N]))
     most = min(LONGEST, table.height // 2)
     lengths_U = _lengths(users, mean_history, most, _stream(seed, "lengths"))
     offsets = np.concatenate([[0], np.cumsum(lengths_U)])

@@ -16,6 +16,7 @@ from itemlm.types import BoolArray, FloatArray, IntArray
 
 FILMS_PER_SHELF = 30  # on average
 WEIGHTS = {"genres": 1.0, "themes": 1.0}  # of the traits by which films are told apart
+NAMED_BY = {"genres": 1, "themes": 2}  # so many words of each in the name of a shelf
 ROUNDS = 30  # of clustering, at most
 LIGHT = ("comedy", "animation", "family", "music", "fantasy", "adventure", "sport")
 GRAVE = ("drama", "war", "history", "biography", "crime", "thriller", "horror")
@@ -35,6 +36,20 @@ def shelve(films: pl.DataFrame) -> IntArray:
     rank_L = np.argsort(np.argsort(gravity_L, kind="stable"))
     ranked_R: IntArray = rank_L[shelf_R]
     return ranked_R
+
+
+def shelf_names(films: pl.DataFrame, shelf_R: IntArray) -> list[str]:
+    """[L] such as "crime, gangsters, heist": the traits that set a shelf apart from the others."""
+    member_LR = shelf_R == np.arange(shelf_R.max() + 1)[:, None]
+    names: list[list[str]] = [[] for _ in member_LR]
+    for column, words in NAMED_BY.items():
+        has_RF = has_trait(films, column)
+        rarity_F = np.log(films.height / has_RF.sum(0))
+        typical_LF = member_LR @ has_RF.astype(float) / member_LR.sum(1, keepdims=True) * rarity_F
+        traits = films[column].explode().unique().sort()
+        for name, best_F in zip(names, np.argsort(-typical_LF, axis=1, kind="stable"), strict=True):
+            name.extend(traits[best_F[:words].tolist()])
+    return [", ".join(name) for name in names]
 
 
 def has_trait(films: pl.DataFrame, column: str) -> BoolArray:

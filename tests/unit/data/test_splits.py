@@ -108,7 +108,9 @@ def test_as_given_keeps_ties_in_order() -> None:
     dataset = dataset_of(HISTORIES, TIED)
     test = dataset.split(LeaveOneOut(ties="as_given")).test
     assert set(asked(dataset, test).values()) == {("abc", "d")}
-    assert test.protocol == "leave-one-out, ties in the order given"
+    assert (
+        test.protocol == "leave-one-out over users with 3 events or more, ties in the order given"
+    )
 
 
 def test_ties_are_shuffled_by_seed_and_only_ties() -> None:
@@ -116,7 +118,8 @@ def test_ties_are_shuffled_by_seed_and_only_ties() -> None:
     answers: dict[str, set[str]] = {user: set() for user in TIED}
     for seed in range(50):
         test = dataset.split(LeaveOneOut(seed=seed)).test
-        assert test.protocol == f"leave-one-out, ties shuffled with seed {seed}"
+        words = "leave-one-out over users with 3 events or more, ties shuffled with seed"
+        assert test.protocol == f"{words} {seed}"
         for user, (read, answer) in asked(dataset, test).items():
             assert sorted(read + answer) == list("abcd")
             answers[user].add(answer)
@@ -202,7 +205,7 @@ def test_global_temporal_keeps_one_moment_together() -> None:
 def test_global_temporal_needs_time_and_sensible_shares() -> None:
     with pytest.raises(DataError, match="'hand' has no timestamps, which a global temporal split"):
         dataset_of({"ann": "abc"}).split(GlobalTemporal())
-    with pytest.raises(ConfigError, match="must lie between 0 and 1"):
+    with pytest.raises(ConfigError, match="both must be positive, and their sum below 1"):
         GlobalTemporal(validation_share=0.5, test_share=0.5)
 
 
@@ -240,7 +243,7 @@ def test_the_seed_chooses_the_users() -> None:
 def test_user_holdout_needs_enough_users() -> None:
     with pytest.raises(DataError, match="'hand' has 2 users with two events or more, too few"):
         dataset_of({"ann": "ab", "ben": "ab"}).split(UserHoldout())
-    with pytest.raises(ConfigError, match="must lie between 0 and 1"):
+    with pytest.raises(ConfigError, match="both must be positive, and their sum below 1"):
         UserHoldout(validation_share=0.0, test_share=0.0)
 
 
@@ -294,6 +297,14 @@ def test_take_samples_whole_questions(protocol: Protocol) -> None:
     assert sample.fingerprint == test.take(3, seed=1).fingerprint
     assert sample.fingerprint != test.fingerprint
     assert sample.part == "test"
-    assert sample.protocol == f"{test.protocol}; sample of 3"
+    assert sample.protocol == f"{test.protocol}; sample of 3 by seed 1"
     assert test.take(len(test)) is test
     assert len({test.take(3, seed=seed).fingerprint for seed in range(10)}) > 1
+
+
+def test_a_sample_counts_its_own_ties() -> None:
+    dataset = dataset_of({"ann": "abcd", "ben": "dcb", "cat": "abc"})
+    test = dataset.split(LeaveOneOut()).test
+    with pytest.raises(ConfigError, match="at least one question, not 0"):
+        test.take(0)
+    assert test.take(2).tied_Q is None

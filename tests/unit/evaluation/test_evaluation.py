@@ -39,7 +39,7 @@ def questions(
         target_rows=rows.ravel(),
         train_counts_N=np.arange(ITEMS)[::-1].copy(),
         protocol="by hand",
-        tie_share=0.25,
+        tied_Q=np.arange(count) % 4 == 0,  # a quarter
         part="test",
         fingerprint="abc123abc123",
     )
