@@ -220,7 +220,8 @@ class UserHoldout:
         held_U[np.concatenate(groups)] = True
         words = (
             f"user hold-out, {self.validation_share:.0%} validation and {self.test_share:.0%} "
-            f"test users by seed {self.seed}, last event, ties {_tie_words(sequences, self.ties, self.seed)}"
+            f"test users by seed {self.seed}, last event, "
+            f"ties {_tie_words(sequences, self.ties, self.seed)}"
         )
         train = dataset.with_sequences(
             sequences.keep(~held_U[sequences.user_rows]), f"train part: {words}"

@@ -8,8 +8,8 @@ The law     A viewer u who has seen the films h1, ..., ht watches next the film 
 
                 P(i | u, h)  =  unseen(i) · Q(i)  /  sum over all films j of unseen(j) · Q(j)
 
-                Q(i)  =  SERIES · (r1 sequel(i | ht) + r2 sequel(i | ht-1))
-                       + MOOD   · (r1 like(i | ht)   + r2 like(i | ht-1))
+                Q(i)  =  SERIES · (r1 pull(ht) sequel(i | ht) + r2 pull(ht-1) sequel(i | ht-1))
+                       + MOOD   · shelf(i | mood(ht-1, ht))
                        + TASTE  · sum over places s of love(s | u, t) · shelf(i | u, s)
                        + FAME   · fame(i)
                        + WHIM   / N
@@ -17,21 +17,30 @@ The law     A viewer u who has seen the films h1, ..., ht watches next the film 
             that is: a viewer follows one habit, and thinks again where it leads nowhere new. Here
             (r1, r2) = RECENCY; this and all other constants stand at the top of `world_law`.
 
+shelves     Every film stands on one shelf, with some 30 others that share genres and themes
+            (`world_shelves`). shelf(i | s) is proportional to appeal(i) for the films of shelf s.
+            The catalog names the shelf, as a video store does: text tells what goes together.
+mood        Viewers have two moods that take turns, such as weeknights and weekends: the next film
+            comes from the shelf of the film before last, ht-1. But if ht stood on the same shelf,
+            that is enough of it, and its contrast follows: grave after light, light after grave.
+            So it is the order of the last two films that matters, not which two they are.
 series      sequel(i | f) is 1 for the first film after f in its series that u has not seen (from
-            the start again after the last part), and 0 for all others.
-mood        like(i | f) is positive for the SIMILAR_FILMS that have most in common with f in themes,
-            genres, director and decade: proportional to exp(SHARPNESS · cosine) · appeal(i)^PULL.
-            Only the last two films count, so the order of a history matters.
-taste       A shelf is a theme, a director, or a genre in a decade; shelf(i | u, s) is proportional
-            to appeal(i). Every viewer has a closed path of shelves, most of them rich in one
-            favorite genre, and walks along it by a little with every film: taste drifts, and old
-            loves return. love is a bell around the place where u stands after t films.
+            the start again after the last part), and 0 for all others. pull(f) is CURIOSITY after
+            the first part and 1 after later ones: people finish what they are in the middle of.
+taste       Every viewer has a closed path of shelves, most of them rich in one favorite genre, and
+            walks along it by a little with every film: taste drifts, and old loves return. love is
+            a bell around the place where u stands after t films; the longer history reveals it.
 fame        fame(i) is proportional to appeal(i), which has a long tail.
 
-            Beyond the real films a catalog holds imaginary countries that mirror them. Likeness and
+            Beyond the real films a catalog holds imaginary countries that mirror them. Moods and
             series stay inside a country, each place of a path belongs to one, and the fame of
             country number c is proportional to 1 / (c + 1). So the law keeps its form up to a
             million films, and a choice costs the same in all of them.
+
+Honesty     Law and constants were chosen so that order and text matter: taking turns cannot be
+            told by counting which films occur together, and shelves can be learned from little
+            data by whoever reads the catalog. That learned models of sequences beat counting here
+            is a property of this world, and no evidence that they do so on real data.
 
 Chance      Same arguments, same world. Random numbers come from PCG64 streams, one per purpose and
             block of viewers, spawned from the seed; taste after t films is a function of seed and

@@ -1,8 +1,10 @@
 """The law by which the viewers of the demo world choose films, as tables.
 
 `itemlm.data.world` states the law as an equation and draws films from these tables; the oracle adds
-the same tables up to probabilities. This file makes them: which films are alike, which shelves
-exist, what follows in a series, and what is hidden in every viewer.
+the same tables up to probabilities. This file makes them: what stands on every shelf, which shelf
+follows which, what follows in a series, and what is hidden in every viewer.
+
+The constants were chosen so that the order of a history and the text of the catalog matter.
 
 Shapes      B viewers or queries, T films seen, U viewers of the world, S places on a path of taste,
             N films of the catalog, C countries, R films per country, L lists or shelves, F traits,

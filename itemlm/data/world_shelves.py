@@ -69,19 +69,20 @@ def _vectors(films: pl.DataFrame) -> FloatArray:
         rarity_F = 0.1 + np.log(films.height / has_RF.sum(0))  # a trait of all films counts a bit
         parts.append(weight * has_RF * rarity_F)
     vectors_RF: FloatArray = np.concatenate(parts, axis=1)
-    return vectors_RF / np.linalg.norm(vectors_RF, axis=1, keepdims=True)
+    vectors_RF /= np.linalg.norm(vectors_RF, axis=1, keepdims=True)
+    return vectors_RF
 
 
 def _cluster(vectors_RF: FloatArray, clusters: int) -> IntArray:
     """[R] k-means by cosine, begun with films that are as unlike each other as can be."""
-    chosen = [int((vectors_RF @ vectors_RF.sum(0)).argmax())]
-    nearest_R = vectors_RF @ vectors_RF[chosen[0]]
+    chosen = [int(_cosine(vectors_RF, vectors_RF.sum(0)).argmax())]
+    nearest_R = _cosine(vectors_RF, vectors_RF[chosen[0]])
     while len(chosen) < clusters:
         chosen.append(int(nearest_R.argmin()))
-        nearest_R = np.maximum(nearest_R, vectors_RF @ vectors_RF[chosen[-1]])
+        nearest_R = np.maximum(nearest_R, _cosine(vectors_RF, vectors_RF[chosen[-1]]))
     centers_LF, cluster_R = vectors_RF[chosen], np.full(len(vectors_RF), -1)
     for _ in range(ROUNDS):
-        before_R, cluster_R = cluster_R, (vectors_RF @ centers_LF.T).argmax(1)
+        before_R, cluster_R = cluster_R, _cosine(vectors_RF, centers_LF.T).argmax(1)
         if (cluster_R == before_R).all():
             break
         member_LR = cluster_R == np.arange(clusters)[:, None]
@@ -89,3 +90,8 @@ def _cluster(vectors_RF: FloatArray, clusters: int) -> IntArray:
         centers_LF[filled_L] = (member_LR @ vectors_RF)[filled_L]
         centers_LF /= np.linalg.norm(centers_LF, axis=1, keepdims=True)
     return np.unique(cluster_R, return_inverse=True)[1]
+
+
+def _cosine(vectors_RF: FloatArray, others_F: FloatArray) -> FloatArray:
+    """Rounded, so that all machines agree on which are equal; `others_F` may be a matrix."""
+    return (vectors_RF @ others_F).round(9)

@@ -130,7 +130,8 @@ def precision(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
 def average_precision(hits_QK: BoolArray, targets_Q: IntArray) -> FloatArray:
     """MAP@k: sum over hits of Precision@(place of the hit), divided by all targets of the question.
 
-    Like trec_eval's `map_cut`. Others divide by min(k, targets): see `itemlm.evaluation.conventions`.
+    Like trec_eval's `map_cut`. Others divide by min(k, targets): see
+    `itemlm.evaluation.conventions`.
     """
     precision_QK = np.cumsum(hits_QK, axis=1) / np.arange(1, hits_QK.shape[1] + 1)
     ap_Q: FloatArray = (precision_QK * hits_QK).sum(axis=1) / targets_Q

@@ -41,7 +41,7 @@ def fit_kmeans(
             center) by less than this share.
 
     Returns:
-        centers_KD float32, each the mean of its group, and group_N int64, where no group is empty.
+        centers_KD float32, and group_N int64: the nearest center of each vector. No group is empty.
 
     Raises:
         ConfigError: if `k` or `iterations` is not positive.
@@ -69,7 +69,9 @@ def fit_kmeans(
         if not filled and before - inertia <= tolerance * inertia:
             break
         before = inertia
-    return means(x_ND, group_N), group_N
+    final_N, _ = nearest(centered_ND, centers_KD)
+    used_K = np.bincount(final_N, minlength=len(centers_KD)) > 0
+    return means(x_ND, group_N)[used_K], (np.cumsum(used_K) - 1)[final_N]
 
 
 def finite_vectors(x_ND: FloatArray) -> Vectors:

@@ -70,7 +70,7 @@ class Quantizer:
     @property
     def width(self) -> int:
         """H, the width of codewords."""
-        return self.codebooks[0].shape[1]
+        return int(self.codebooks[0].shape[1])
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -110,6 +110,13 @@ class Quantizer:
         for codebook_KH, code_N in zip(self.codebooks, codes_NS.T, strict=False):
             latent_NH += codebook_KH[code_N]
         return _forward(self.decoder, latent_NH) * self.scale_D + self.mean_D
+
+    def reconstruction_error(self, vectors_ND: FloatArray, codes_NS: IntArray) -> float:
+        """Share of the variance of directions that codes lose: 0 is lossless, 1 knows the mean."""
+        direction_ND = directions(vectors_ND)
+        lost = np.square(direction_ND - self.reconstruct(codes_NS)).sum(dtype=np.float64)
+        all_of_it = np.square(direction_ND - direction_ND.mean(axis=0)).sum(dtype=np.float64)
+        return float(lost / all_of_it) if all_of_it > 0 else 0.0
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything it consists of, by name."""
@@ -157,10 +164,11 @@ def directions(vectors_ND: FloatArray) -> Vectors:
         DataError: if they are no matrix, there are none, or one is not finite.
     """
     x_ND = finite_vectors(vectors_ND)
-    largest_N1 = np.abs(x_ND).max(axis=1, keepdims=True)  # first, so that squares cannot overflow
-    x_ND = x_ND / np.where(largest_N1 > 0, largest_N1, 1)
-    length_N1 = np.linalg.norm(x_ND, axis=1, keepdims=True)
-    return (x_ND / np.where(length_N1 > 0, length_N1, 1)).astype(np.float32)
+    # By the largest value first, so that squares cannot overflow or vanish.
+    for size_N in (np.abs(x_ND).max(axis=1), None):
+        length_N = np.linalg.norm(x_ND, axis=1) if size_N is None else size_N
+        x_ND = x_ND / np.where(length_N > 0, length_N, np.float32(1))[:, None]
+    return x_ND
 
 
 def _forward(layers: tuple[Layer, ...], x_ND: Vectors) -> Vectors:

@@ -60,15 +60,14 @@ def residual_kmeans(
     residual_ND = direction_ND - mean_D
     codebooks, columns = [], []
     for level in range(levels):
-        before_ND = residual_ND
-        codebook_KD, code_N = fit_kmeans(before_ND, codes, seed + level, iterations=iterations)
+        codebook_KD, code_N = fit_kmeans(residual_ND, codes, seed + level, iterations=iterations)
         codebooks.append(codebook_KD)
         columns.append(code_N)
-        residual_ND = before_ND - codebook_KD[code_N]
+        residual_ND = residual_ND - codebook_KD[code_N]
     codes_NS = np.column_stack(columns)
 
     # 3. Tell items apart: by the next best code where there is one, and by a last code else.
     if spread:
-        codes_NS = spread_ties(codes_NS, before_ND, codebooks[-1], seed)
+        codes_NS = spread_ties(codes_NS, direction_ND - mean_D, codebooks, seed)
     quantizer = Quantizer(mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks))
     return unique(codes_NS, quantizer.levels, seed, spare=spare, quantizer=quantizer)

@@ -23,6 +23,7 @@ Shapes      N items, B of a batch, D width of vectors, H latent width, S levels,
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -30,12 +31,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlm.tokenize.kmeans import Vectors, fit_kmeans, nearest
+from itemlm.tokenize.kmeans import Vectors, fit_kmeans
 from itemlm.tokenize.lookup import prefix_groups
 from itemlm.tokenize.quantizer import Layer, Quantizer, directions
 from itemlm.tokenize.ties import spread_ties
 from itemlm.tokenize.tokens import SPARE, ItemTokens, unique
-from itemlm.types import ConfigError, FloatArray, ItemlmWarning, MissingExtra
+from itemlm.types import ConfigError, FloatArray, IntArray, ItemlmWarning, MissingExtra
 
 try:
     import torch
@@ -43,7 +44,10 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("the RQ-VAE tokenizer", "torch") from error
 
-# Told after a check: epoch, epochs, and what was measured by name.
+CONSTANT = 1e-6  # a dimension that varies less than this is not scaled
+LEAST_USAGE = 0.5  # share of a level's codes below which a fit is called collapsed
+
+# Told after a measurement: epoch, epochs, and what was measured by name.
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
@@ -109,7 +113,7 @@ def rqvae(
         vectors_ND: one vector per item; only directions matter.
         config: settings.
         seed: same seed, same tokens (on one machine).
-        progress: told reconstruction error, code usage and share of unique prefixes at each check.
+        progress: told after each measurement.
         device: where PyTorch trains.
 
     Raises:
@@ -121,38 +125,181 @@ def rqvae(
     direction_ND = directions(vectors_ND)
     mean_D = direction_ND.mean(axis=0, dtype=np.float64).astype(np.float32)
     deviation_D = direction_ND.std(axis=0, dtype=np.float64).astype(np.float32)
-    scale_D = np.where(deviation_D > 1e-6, deviation_D, 1).astype(np.float32)
-    x_ND = (direction_ND - mean_D) / scale_D
+    scale_D = np.where(deviation_D > CONSTANT, deviation_D, np.float32(1))
+    x_ND = torch.from_numpy((direction_ND - mean_D) / scale_D).to(device)
 
-    # 2. Train; what is measured, kept and later used on new items is the same numpy quantizer.
-    best, best_error, stale = None, math.inf, 0
-    for epoch, model in _train(x_ND, config, seed, device):
-        if epoch <= config.plain_epochs or (epoch % config.check_every and epoch < config.epochs):
+    # 2. Learn to restore vectors without codes, then start the codebooks from the latents.
+    training = _Training(x_ND, config, seed)
+    for epoch in range(config.plain_epochs):
+        training.one_pass(epoch)
+    training.start_codebooks()
+
+    # 3. Learn to restore them from codes. The quantizer measured here is the one that is kept and
+    #    later places new items, in numpy.
+    best = training.model.quantizer(mean_D, scale_D)
+    best_error, best_epoch = math.inf, config.plain_epochs
+    for epoch in range(config.plain_epochs, config.epochs):
+        if (epoch - config.plain_epochs) % config.revive_every == 0:
+            training.revive_unused()
+        training.one_pass(epoch)
+        done = epoch + 1
+        if done % config.check_every and done < config.epochs:
             continue
-        quantizer = model.quantizer(mean_D, scale_D)
+        quantizer = training.model.quantizer(mean_D, scale_D)
         measured = _measure(quantizer, direction_ND)
         if progress is not None:
-            progress(epoch, config.epochs, measured)
-        stale += 1
-        if best is None or measured["reconstruction error"] < best_error:
-            best, best_error, stale = quantizer, measured["reconstruction error"], 0
-            usage = measured["least usage"]
-        if stale == config.patience:
+            progress(done, config.epochs, measured)
+        if measured["reconstruction error"] < best_error:
+            best, best_error, best_epoch = quantizer, measured["reconstruction error"], done
+        if done - best_epoch >= config.patience * config.check_every:
             break
-    assert best is not None  # noqa: S101  the last epoch is always measured
-    if usage < 0.5:
-        warnings.warn(
-            f"an RQ-VAE level uses only {usage:.0%} of its codes, so many items will look alike; "
-            "train longer, or use residual_kmeans.",
-            ItemlmWarning,
-            stacklevel=2,
+
+    # 4. Make the codes unique.
+    codes_NS = best.codes(direction_ND)
+    _warn_if_collapsed(codes_NS, best.levels)
+    if config.spread:
+        codes_NS = spread_ties(codes_NS, best.latents(direction_ND), best.codebooks, seed)
+    return unique(codes_NS, best.levels, seed, spare=config.spare, quantizer=best)
+
+
+class RQVAE(nn.Module):
+    """The autoencoder; it has codebooks only once they are started."""
+
+    def __init__(self, width: int, config: RQVAEConfig) -> None:
+        super().__init__()
+        widths = (width, *config.hidden, config.latent)
+        self.encoder = _perceptron(widths)
+        self.decoder = _perceptron(widths[::-1])
+        self.codebooks = nn.ParameterList()
+        self.commitment = config.commitment
+
+    def forward(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of reconstruction and of quantization: squares summed per item, averaged."""
+        z_BH = self.encoder(x_BD)
+        quantization = z_BH.new_zeros(())
+        if len(self.codebooks):
+            sum_BH, quantization = self.quantize(z_BH)
+            z_BH = z_BH + (sum_BH - z_BH).detach()  # straight through
+        reconstruction = (x_BD - self.decoder(z_BH)).square().sum(dim=1).mean()
+        return reconstruction, quantization
+
+    def quantize(self, z_BH: Tensor) -> tuple[Tensor, Tensor]:
+        """The sum of the chosen codewords, and the quantization loss."""
+        residual_BH, sum_BH = z_BH, torch.zeros_like(z_BH)
+        loss = z_BH.new_zeros(())
+        for codebook_KH in self.codebooks:
+            word_BH = codebook_KH[nearest_codes(residual_BH, codebook_KH)]
+            drawn_words = (residual_BH.detach() - word_BH).square().sum(dim=1).mean()
+            drawn_residuals = (residual_BH - word_BH.detach()).square().sum(dim=1).mean()
+            loss = loss + drawn_words + self.commitment * drawn_residuals
+            residual_BH = residual_BH - word_BH.detach()
+            sum_BH = sum_BH + word_BH
+        return sum_BH, loss
+
+    def quantizer(self, mean_D: Vectors, scale_D: Vectors) -> Quantizer:
+        """What it has learned, in numpy."""
+        return Quantizer(
+            mean_D=mean_D,
+            scale_D=scale_D,
+            codebooks=tuple(codebook.detach().cpu().numpy() for codebook in self.codebooks),
+            encoder=_layers(self.encoder),
+            decoder=_layers(self.decoder),
         )
 
-    # 3. Make the codes unique.
-    codes_NS = best.codes(direction_ND)
-    if config.spread:
-        residual_NH = best.latents(direction_ND)
-        for codebook_KH, code_N in zip(best.codebooks[:-1], codes_NS.T, strict=False):
-            residual_NH -= codebook_KH[code_N]
-        codes_NS = spread_ties(codes_NS, residual_NH, best.codebooks[-1], seed)
-    return unique(codes_NS, best.levels, seed, spare=config.spare, quantizer=best)
+
+@torch.no_grad()
+def nearest_codes(residual_BH: Tensor, codebook_KH: Tensor) -> Tensor:
+    """[B] the code of the codeword nearest to each residual."""
+    distance_BK = codebook_KH.square().sum(dim=1) - 2 * residual_BH @ codebook_KH.T
+    return distance_BK.argmin(dim=1)
+
+
+class _Training:
+    """A model, its optimizer and its randomness, which touches no global state."""
+
+    def __init__(self, x_ND: Tensor, config: RQVAEConfig, seed: int) -> None:
+        self.x_ND, self.config, self.seed = x_ND, config, seed
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = RQVAE(x_ND.shape[1], config).to(x_ND.device)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), weight_decay=config.weight_decay, fused=True
+        )
+
+    def one_pass(self, epoch: int) -> None:
+        """Learn from every item once, in random order."""
+        progress = epoch / self.config.epochs
+        rate = self.config.learning_rate * (0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        order_N = torch.randperm(len(self.x_ND), generator=self.generator).to(self.x_ND.device)
+        for rows_B in torch.split(order_N, self.config.batch_size):
+            reconstruction, quantization = self.model(self.x_ND[rows_B])
+            self.optimizer.zero_grad(set_to_none=True)
+            (reconstruction + quantization).backward()
+            self.optimizer.step()
+
+    @torch.no_grad()
+    def start_codebooks(self) -> None:
+        """One codebook after the other from k-means on what the ones before leave over."""
+        residual_NH = self.model.encoder(self.x_ND).cpu().numpy()
+        for level in range(self.config.levels):
+            codebook_KH, code_N = fit_kmeans(residual_NH, self.config.codes, self.seed + level)
+            residual_NH = residual_NH - codebook_KH[code_N]
+            parameter = nn.Parameter(torch.from_numpy(codebook_KH).to(self.x_ND.device))
+            self.model.codebooks.append(parameter)
+        self.optimizer.add_param_group({"params": list(self.model.codebooks), "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def revive_unused(self) -> None:
+        """Put every codeword that no item uses where the residual of a random item is."""
+        residual_NH = self.model.encoder(self.x_ND)
+        for codebook_KH in self.model.codebooks:
+            code_N = nearest_codes(residual_NH, codebook_KH)
+            unused = torch.bincount(code_N, minlength=len(codebook_KH)).eq(0).nonzero()[:, 0]
+            if len(unused):
+                rows = torch.randint(len(residual_NH), unused.shape, generator=self.generator)
+                codebook_KH[unused] = residual_NH[rows.to(residual_NH.device)]
+                code_N = nearest_codes(residual_NH, codebook_KH)
+            residual_NH = residual_NH - codebook_KH[code_N]
+
+
+def _measure(quantizer: Quantizer, direction_ND: Vectors) -> dict[str, float]:
+    codes_NS = quantizer.codes(direction_ND)
+    return {
+        "reconstruction error": quantizer.reconstruction_error(direction_ND, codes_NS),
+        "unique": len(np.unique(prefix_groups(codes_NS))) / len(codes_NS),
+        "least usage": min(_usage(codes_NS, quantizer.levels)),
+    }
+
+
+def _usage(codes_NS: IntArray, levels: tuple[int, ...]) -> list[float]:
+    """Share of the codes of each level that some item has."""
+    columns = zip(codes_NS.T, levels, strict=True)
+    return [len(np.unique(code_N)) / size for code_N, size in columns]
+
+
+def _warn_if_collapsed(codes_NS: IntArray, levels: tuple[int, ...]) -> None:
+    usage = min(_usage(codes_NS, levels))
+    if usage < LEAST_USAGE:
+        warnings.warn(
+            f"a level of the RQ-VAE uses only {usage:.0%} of its codes, so many items look alike "
+            "to it. Train for more epochs, or use residual_kmeans, which cannot collapse.",
+            ItemlmWarning,
+            stacklevel=3,
+        )
+
+
+def _perceptron(widths: tuple[int, ...]) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for enter, leave in itertools.pairwise(widths):
+        parts += [nn.Linear(enter, leave), nn.ReLU()]
+    return nn.Sequential(*parts[:-1])
+
+
+def _layers(perceptron: nn.Sequential) -> tuple[Layer, ...]:
+    linear = [part for part in perceptron if isinstance(part, nn.Linear)]
+    return tuple(
+        (part.weight.detach().T.cpu().numpy(), part.bias.detach().cpu().numpy()) for part in linear
+    )

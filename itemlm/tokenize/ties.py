@@ -10,6 +10,8 @@ Shapes      N items, S semantic levels, K codes of the last level, H width, M it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from itemlm.tokenize.kmeans import Vectors
@@ -18,7 +20,7 @@ from itemlm.types import IntArray
 
 
 def spread_ties(
-    codes_NS: IntArray, residual_NH: Vectors, codebook_KH: Vectors, seed: int
+    codes_NS: IntArray, latent_NH: Vectors, codebooks: Sequence[Vectors], seed: int
 ) -> IntArray:
     """The codes with the last semantic level assigned anew wherever items tie.
 
@@ -27,8 +29,8 @@ def spread_ties(
 
     Args:
         codes_NS: codes as quantized.
-        residual_NH: what the codes before the last left over of each item.
-        codebook_KH: codewords of the last level.
+        latent_NH: what was quantized.
+        codebooks: codewords of every level.
         seed: where a prefix has more than K items, they are dealt at random into hands of K, and a
             code is used once per hand.
     """
@@ -37,6 +39,10 @@ def spread_ties(
     tied_N = np.bincount(groups_N := prefix_groups(codes_NS))[groups_N] > 1
     prefix_N = prefix_groups(codes_NS[:, :-1])
     rng = np.random.default_rng(seed)
+    codebook_KH = codebooks[-1]
+    residual_NH = latent_NH.copy()
+    for earlier_KH, code_N in zip(codebooks[:-1], codes_NS.T, strict=False):
+        residual_NH -= earlier_KH[code_N]
     length_K = np.einsum("kh,kh->k", codebook_KH, codebook_KH)
     by_prefix_N = np.argsort(prefix_N, kind="stable")
     starts = np.searchsorted(prefix_N[by_prefix_N], np.arange(prefix_N.max() + 2))

@@ -82,7 +82,7 @@ class ItemTokens:
         return len(self.codes_NL)
 
     @property
-    def semantic_NS(self) -> IntArray:
+    def semantic_codes(self) -> IntArray:
         """[N, S] the codes without the last level, which items may share."""
         return self.codes_NL[:, :-1]
 
@@ -150,7 +150,7 @@ class ItemTokens:
                 "anew on the whole catalog."
             )
         new_MS = self.quantizer.codes(vectors_MD)
-        group = prefix_groups(np.concatenate([self.semantic_NS, new_MS]))
+        group = prefix_groups(np.concatenate([self.semantic_codes, new_MS]))
         touched_G, group_M = np.unique(group[len(self) :], return_inverse=True)
         group_N = np.searchsorted(touched_G, group[: len(self)])
         inside_N = touched_G[np.minimum(group_N, len(touched_G) - 1)] == group[: len(self)]
@@ -203,7 +203,7 @@ class ItemTokens:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write to a folder that appears whole or not at all: tokens.json and one .npy per array."""
+        """Write tokens.json and one .npy per array to a folder that appears whole or not at all."""
         named = self.arrays()
         with new_folder(Path(path)) as folder:
             for name, array in named.items():

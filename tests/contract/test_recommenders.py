@@ -21,7 +21,14 @@ from itemlm.types import ArtifactError, DataError, Query, UnknownName
 ITEMS, USERS, LENGTH = 24, 240, 8
 
 SMALL = {
-    "sasrec": {"length": 8, "width": 32, "batch_size": 16, "dropout": 0.1, "epochs": 12},
+    "sasrec": {
+        "length": 8,
+        "epochs": 10,
+        "width": 32,
+        "batch_size": 16,
+        "dropout": 0.1,
+        "learning_rate": 5e-3,
+    },
     "tiger": {
         "levels": 2,
         "codes": 6,
@@ -34,12 +41,13 @@ SMALL = {
         "length": 8,
         "beams": 12,
         "batch_size": 16,
-        "epochs": 12,
+        "learning_rate": 5e-3,
+        "epochs": 10,
     },
 }
 VARIANTS = {
-    "sasrec:bce": {"loss": "bce", "negatives": 4, "learning_rate": 3e-3, "epochs": 25},
-    "tiger:encoder_decoder": {"model": "encoder_decoder", "epochs": 6},
+    "sasrec:bce": {"loss": "bce", "negatives": 4, "epochs": 20},
+    "tiger:encoder_decoder": {"model": "encoder_decoder", "epochs": 4},
     "itemknn:plain": {},
 }
 COLORS = ("white", "black")
@@ -95,16 +103,12 @@ def rows(model, histories, k=5):
 def test_learns_the_checkerboard(model):
     if model.name == "popularity":
         pytest.skip("popularity knows no colors, which is its point")
-    histories = [
-        [f"item-{2 * i + c:02}" for i in range(s, s + 3)] for s in range(9) for c in (0, 1)
-    ]
+    walks = [(start, color) for start in range(8) for color in (0, 1)]
+    histories = [[f"item-{2 * (s + i) + color:02}" for i in range(3)] for s, color in walks]
+    following = [f"item-{2 * (s + 3) + color:02}" for s, color in walks]
     slates = rows(model, histories, k=5)
-    same = [
-        int(item[-2:]) % 2 == int(history[0][-2:]) % 2
-        for history, slate in zip(histories, slates, strict=True)
-        for item in slate.items
-    ]
-    assert np.mean(same) > 0.9
+    found = [item in slate.items for item, slate in zip(following, slates, strict=True)]
+    assert np.mean(found) > 0.8  # by chance, 5 of 21
 
 
 def test_answers_are_items_best_first_and_new(model):
@@ -152,9 +156,9 @@ def test_unknown_items_change_nothing(model):
 def test_a_question_that_makes_no_sense_is_a_sentence(model):
     with pytest.raises(DataError, match="a slate needs at least one place"):
         model.recommend(WALK, k=0)
-    with pytest.raises(DataError, match="no column 'colour'.*color"):
+    with pytest.raises(DataError, match=r"no column 'colour'.*color"):
         model.recommend(WALK, only={"colour": "black"})
-    with pytest.raises(DataError, match="write \\['item-02'\\]"):
+    with pytest.raises(DataError, match=r"write \['item-02'\]"):
         model.recommend("item-02")
 
 

@@ -84,9 +84,9 @@ def test_without_timestamps_the_given_order_is_kept_and_told() -> None:
     test = dataset.split(LeaveOneOut(seed=5)).test
     assert asked(dataset, test)["ann"] == ("abc", "d")
     assert test.tie_share is None
-    assert (
-        test.protocol
-        == "leave-one-out over users with 3 events or more, ties unknown (no timestamps), order as given"
+    assert test.protocol == (
+        "leave-one-out over users with 3 events or more, ties unknown (no timestamps), "
+        "order as given"
     )
 
 

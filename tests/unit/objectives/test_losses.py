@@ -6,16 +6,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from torch import nn  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
 
-import itemlm.objectives.softmax as softmax_module  # noqa: E402
-from itemlm.objectives.bce import bce  # noqa: E402
-from itemlm.objectives.next_code import next_code  # noqa: E402
-from itemlm.objectives.objective import Objective  # noqa: E402
-from itemlm.objectives.softmax import chunked_softmax, softmax  # noqa: E402
-from itemlm.sample.next_items import SequenceBatch  # noqa: E402
+import itemlm.objectives.softmax as softmax_module
+from itemlm.objectives.bce import bce
+from itemlm.objectives.next_code import next_code
+from itemlm.objectives.objective import Objective
+from itemlm.objectives.softmax import chunked_softmax, softmax
+from itemlm.sample.next_items import SequenceBatch
 
 
 class Fixed(nn.Module):

@@ -6,11 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape  # noqa: E402
-from itemlm.recommender import Catalog  # noqa: E402
-from itemlm.retrieve.code_beam import CodeBeam  # noqa: E402
-from itemlm.sample.next_items import SequenceBatch  # noqa: E402
-from itemlm.types import QueryBatch  # noqa: E402
+from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
+from itemlm.recommender import Catalog
+from itemlm.retrieve.code_beam import CodeBeam
+from itemlm.sample.next_items import SequenceBatch
+from itemlm.types import QueryBatch
 
 ITEMS, LEVELS, LENGTH = 40, (4, 5, 3), 3
 SHAPE = Shape(width=16, blocks=2, heads=2, head_width=8, inner=32, dropout=0.1)
@@ -38,7 +38,7 @@ def batch(histories, **changes):
     """Queries from lists of item rows."""
     return QueryBatch(
         offsets=np.cumsum([0, *map(len, histories)]),
-        item_rows=np.array(sum(histories, []), dtype=np.int64),
+        item_rows=np.array([row for history in histories for row in history], dtype=np.int64),
         user_rows=np.full(len(histories), -1),
         **changes,
     )
@@ -80,7 +80,8 @@ def test_seen_and_blocked_items_take_no_places(beam):
     rows_BK, scores_BK = beam.topk(batch(HISTORIES, allowed_N=allowed_N), ITEMS)
     for history, rows_K, scores_K in zip(HISTORIES, rows_BK, scores_BK, strict=True):
         may = set(np.flatnonzero(allowed_N)) - set(history)
-        assert rows_K[: len(may)].tolist() and set(rows_K[: len(may)]) == may
+        assert rows_K[: len(may)].tolist()
+        assert set(rows_K[: len(may)]) == may
         assert (rows_K[len(may) :] == -1).all()
         assert np.isneginf(scores_K[len(may) :]).all()
 

@@ -5,12 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from itemlm.data.dataset import Sequences  # noqa: E402
-from itemlm.sample.next_items import NextItems, Prefixes, prefixes, windows  # noqa: E402
-from itemlm.types import DataError  # noqa: E402
+from itemlm.data.dataset import Sequences
+from itemlm.sample.next_items import NextItems, Prefixes, prefixes, windows
+from itemlm.types import DataError
 
 # User 0 did 10 11 12 13 14, user 1 did 20, user 2 did 30 31.
 OFFSETS = np.array([0, 5, 6, 8])

@@ -7,19 +7,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from itemlm.data.splits import LeaveOneOut  # noqa: E402
-from itemlm.data.world import world  # noqa: E402
-from itemlm.objectives.objective import Objective  # noqa: E402
-from itemlm.objectives.softmax import softmax  # noqa: E402
-from itemlm.papers.sequential.sasrec import Config, SASRec  # noqa: E402
-from itemlm.recommender import Catalog  # noqa: E402
-from itemlm.retrieve.dot import DotProduct  # noqa: E402
-from itemlm.sample.next_items import NextItems  # noqa: E402
-from itemlm.train.optimizer import AdamW  # noqa: E402
-from itemlm.train.run import Run  # noqa: E402
-from itemlm.types import ArtifactError, ConfigError, ItemlmError  # noqa: E402
+from itemlm.data.splits import LeaveOneOut
+from itemlm.data.world import world
+from itemlm.objectives.objective import Objective
+from itemlm.objectives.softmax import softmax
+from itemlm.papers.sequential.sasrec import Config, SASRec
+from itemlm.recommender import Catalog
+from itemlm.retrieve.dot import DotProduct
+from itemlm.sample.next_items import NextItems
+from itemlm.train.optimizer import AdamW
+from itemlm.train.run import Run
+from itemlm.types import ArtifactError, ConfigError, ItemlmError
 
 SPLIT = world(users=60, items=50).dataset.split(LeaveOneOut())
 CONFIG = Config(length=8, width=8, blocks=1, inner=8, batch_size=16)

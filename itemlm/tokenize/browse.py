@@ -1,0 +1,69 @@
+"""A tree of codes and titles, to see with one's own eyes what codes have come to mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itemlm.tokenize.tokens import ItemTokens
+from itemlm.types import ConfigError, DataError, IntArray
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+
+def browse(
+    tokens: ItemTokens,
+    titles: Sequence[str],
+    prefix: Sequence[int] = (),
+    *,
+    depth: int = 2,
+    limit: int = 5,
+) -> Tree:
+    """The code tree below a prefix, to print with rich.
+
+    Codes with the most items come first. Where the tree ends, and wherever a code has only one
+    item, titles stand in place of further codes.
+
+    Args:
+        tokens: any.
+        titles: one per item, in row order.
+        prefix: leading codes to start below; empty for the whole catalog.
+        depth: levels of codes to open.
+        limit: most codes or titles shown under a node.
+
+    Raises:
+        ConfigError: if `depth` or `limit` is negative or no item has this prefix.
+        DataError: if there is not one title per item.
+    """
+    from rich.text import Text
+    from rich.tree import Tree
+
+    if len(titles) != len(tokens):
+        raise DataError(f"there are {len(tokens)} items but {len(titles)} titles.")
+    if depth < 0 or limit < 1:
+        raise ConfigError(f"depth must be at least 0 and limit at least 1, not {depth}, {limit}.")
+    prefix = tuple(prefix)
+    if len(prefix) > len(tokens.levels):
+        raise ConfigError(f"the prefix {prefix} is longer than the {len(tokens.levels)} levels.")
+    rows = np.flatnonzero((tokens.codes_NL[:, : len(prefix)] == prefix).all(axis=1))
+    if not len(rows):
+        raise ConfigError(f"no item has codes that begin with {prefix}.")
+
+    def grow(node: Tree, rows: IntArray, level: int, left: int) -> None:
+        if not left or level == len(tokens.levels) or len(rows) == 1:
+            for row in rows[:limit]:
+                node.add(Text(titles[row]))
+            _say_more(node, len(rows) - limit, "items")
+            return
+        codes, counts = np.unique(tokens.codes_NL[rows, level], return_counts=True)
+        for place in np.argsort(-counts, kind="stable")[:limit]:
+            child = node.add(_label(codes[place], counts[place]))
+            grow(child, rows[tokens.codes_NL[rows, level] == codes[place]], level + 1, left - 1)
+        _say_more(node, len(codes) - limit, "codes")
+
+    root = Tree(_label(" ".join(map(str, prefix)) or "all", len(rows)))
+    grow(root, rows, len(prefix), depth)
+    return root
