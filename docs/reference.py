@@ -67,14 +67,11 @@ def settings() -> str:
         "column *published* gives the authors' value where it is another.",
     ]
     for name in papers.TABLE:
-        source = read(name)
-        rows = [
-            f"| `{s.name}` | `{s.default}` | {f'`{s.published}`' if s.published else ''} "
-            f"| {s.meaning} | `{s.kind.replace('|', chr(92) + '|')}` |"
-            for s in source.settings
-        ]
-        head = "| setting | default | published | meaning | type |\n|---|---|---|---|---|\n"
-        lines += [f"## {name}", f"See [its page](../papers/{name}.md).", head + "\n".join(rows)]
+        rows = ["| setting | default | published | type | meaning |", "|---|---|---|---|---|"]
+        for s in read(name).settings:
+            published = f"`{s.published}`" if s.published else ""
+            rows.append(f"| `{s.name}` | `{s.default}` | {published} | `{s.kind}` | {s.meaning} |")
+        lines += [f"## {name}", f"See [its page](../papers/{name}.md).", "\n".join(rows)]
     return "\n\n".join(lines) + "\n"
 
 

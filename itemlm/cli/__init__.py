@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from itemlm.cli import data, demo, doctor, encode, evaluate, fit, papers, recommend
-from itemlm.cli.failures import Root
+from itemlm.cli import data, demo, doctor, encode, evaluate, fit, papers, recommend, tokenize
+from itemlm.cli.root import Root
 
 app = typer.Typer(
     cls=Root,
@@ -56,6 +56,7 @@ app.command(rich_help_panel="Start here")(papers.papers)
 app.command(rich_help_panel="Start here")(doctor.doctor)
 app.add_typer(data.app, name="data", rich_help_panel="Your data")
 app.command(rich_help_panel="Your data")(encode.encode)
+app.add_typer(tokenize.app, name="tokenize", rich_help_panel="Your data")
 app.command(rich_help_panel="Models")(fit.fit)
 app.command(rich_help_panel="Models")(evaluate.compare)
 app.command(rich_help_panel="Models")(evaluate.evaluate)

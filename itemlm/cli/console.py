@@ -38,7 +38,12 @@ def say(sentence: str) -> None:
 
 def warn(sentence: str) -> None:
     """Something that the reader of the result should know."""
-    line = f"[yellow]warning:[/yellow] {escape(sentence)}"
+    tell("warning", "yellow", sentence)
+
+
+def tell(word: str, color: str, sentence: str) -> None:
+    """`warning: sentence`, on standard error, with the word in color."""
+    line = f"[{color}]{word}:[/{color}] {escape(sentence)}"
     Console(stderr=True, highlight=False).print(line, soft_wrap=True)
 
 

@@ -62,7 +62,7 @@ def list_(json: JsonOption = False) -> None:
         show_json(records)
         return
     listed = table("name", "what", "users", "items", "events", numbers=("users", "items", "events"))
-    listed.add_row("demo", "simulated viewers of real films, made in a second", "3,000", "", "")
+    listed.add_row("demo", "simulated viewers of real films, made in a second")
     for source in sources.TABLE.values():
         newest = list(source.releases.values())[-1]
         listed.add_row(source.name, source.title, *(f"{count:,}" for count in newest))

@@ -14,9 +14,9 @@ import typer
 from rich.markup import escape
 
 from itemlm.cli.console import say, show, table, warn
-from itemlm.cli.failures import resumable
 from itemlm.cli.inputs import titles
 from itemlm.cli.options import paper_names
+from itemlm.cli.root import resumable
 
 if TYPE_CHECKING:
     from itemlm.data.world import World

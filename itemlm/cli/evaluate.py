@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itemlm.cli.console import say, show, show_json, warn
-from itemlm.cli.failures import resumable
 from itemlm.cli.inputs import open_data, oracle_of, settings_by_model
 from itemlm.cli.options import (
     ColumnOption,
@@ -23,6 +22,7 @@ from itemlm.cli.options import (
     UsersOption,
     paper_names,
 )
+from itemlm.cli.root import resumable
 
 if TYPE_CHECKING:
     from itemlm.data.dataset import Dataset

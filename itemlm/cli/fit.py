@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itemlm.cli.console import facts, say, show
-from itemlm.cli.failures import resumable
 from itemlm.cli.inputs import open_data, settings_of
 from itemlm.cli.options import (
     ColumnOption,
@@ -20,6 +19,7 @@ from itemlm.cli.options import (
     UsersOption,
     paper_names,
 )
+from itemlm.cli.root import resumable
 
 if TYPE_CHECKING:
     from itemlm.recommender import Recommender

@@ -37,10 +37,11 @@ fame        fame(i) is proportional to appeal(i), which has a long tail.
             country number c is proportional to 1 / (c + 1). So the law keeps its form up to a
             million films, and a choice costs the same in all of them.
 
-Honesty     Law and constants were chosen so that order and text matter: taking turns cannot be
-            told by counting which films occur together, and shelves can be learned from little
-            data by whoever reads the catalog. That learned models of sequences beat counting here
-            is a property of this world, and no evidence that they do so on real data.
+Honesty     Law and constants were chosen so that order and text matter. Taking turns is lost on
+            counters that lump all distances between two films together, as ItemKNN does; and the
+            catalog names the shelves because LSA, from genres and themes alone, finds them poorly.
+            That learned models of sequences beat counting here is a property of this world, and no
+            evidence that they do so on real data.
 
 Chance      Same arguments, same world. Random numbers come from PCG64 streams, one per purpose and
             block of viewers, spawned from the seed; taste after t films is a function of seed and

@@ -1,6 +1,6 @@
 """The shelves of the demo world: films that put people in the same mood.
 
-A shelf holds films that share genres and themes, some 15 to 45 of them, so that one who knows
+A shelf holds films that share genres and themes, mostly 17 to 45 of them, so that one who knows
 what a film is about can guess where it stands. Shelves are found by clustering and ranked from the
 lightest to the gravest; the shelf half-way around that ranking is a shelf's contrast.
 
@@ -15,7 +15,6 @@ import polars as pl
 from itemlm.types import BoolArray, FloatArray, IntArray
 
 FILMS_PER_SHELF = 30  # on average
-WEIGHTS = {"genres": 1.0, "themes": 1.0}  # of the traits by which films are told apart
 NAMED_BY = {"genres": 1, "themes": 2}  # so many words of each in the name of a shelf
 ROUNDS = 30  # of clustering, at most
 LIGHT = ("comedy", "animation", "family", "music", "fantasy", "adventure", "sport")
@@ -45,7 +44,8 @@ def shelf_names(films: pl.DataFrame, shelf_R: IntArray) -> list[str]:
     for column, words in NAMED_BY.items():
         has_RF = has_trait(films, column)
         rarity_F = np.log(films.height / has_RF.sum(0))
-        typical_LF = member_LR @ has_RF.astype(float) / member_LR.sum(1, keepdims=True) * rarity_F
+        share_LF = member_LR @ has_RF.astype(float) / member_LR.sum(1, keepdims=True)
+        typical_LF = (share_LF * rarity_F).round(9)
         traits = films[column].explode().unique().sort()
         for name, best_F in zip(names, np.argsort(-typical_LF, axis=1, kind="stable"), strict=True):
             name.extend(traits[best_F[:words].tolist()])
@@ -63,26 +63,23 @@ def has_trait(films: pl.DataFrame, column: str) -> BoolArray:
 
 def _vectors(films: pl.DataFrame) -> FloatArray:
     """[R, F] of length 1; rare traits weigh more."""
-    parts = []
-    for column, weight in WEIGHTS.items():
-        has_RF = has_trait(films, column)
-        rarity_F = 0.1 + np.log(films.height / has_RF.sum(0))  # a trait of all films counts a bit
-        parts.append(weight * has_RF * rarity_F)
-    vectors_RF: FloatArray = np.concatenate(parts, axis=1)
+    has_RF = np.concatenate([has_trait(films, column) for column in ("genres", "themes")], axis=1)
+    rarity_F = 0.1 + np.log(films.height / has_RF.sum(0))  # a trait of all films counts a bit
+    vectors_RF: FloatArray = has_RF * rarity_F
     vectors_RF /= np.linalg.norm(vectors_RF, axis=1, keepdims=True)
     return vectors_RF
 
 
 def _cluster(vectors_RF: FloatArray, clusters: int) -> IntArray:
     """[R] k-means by cosine, begun with films that are as unlike each other as can be."""
-    chosen = [int(_cosine(vectors_RF, vectors_RF.sum(0)).argmax())]
-    nearest_R = _cosine(vectors_RF, vectors_RF[chosen[0]])
+    chosen = [int(_products(vectors_RF, vectors_RF.sum(0)).argmax())]
+    nearest_R = _products(vectors_RF, vectors_RF[chosen[0]])
     while len(chosen) < clusters:
         chosen.append(int(nearest_R.argmin()))
-        nearest_R = np.maximum(nearest_R, _cosine(vectors_RF, vectors_RF[chosen[-1]]))
+        nearest_R = np.maximum(nearest_R, _products(vectors_RF, vectors_RF[chosen[-1]]))
     centers_LF, cluster_R = vectors_RF[chosen], np.full(len(vectors_RF), -1)
     for _ in range(ROUNDS):
-        before_R, cluster_R = cluster_R, _cosine(vectors_RF, centers_LF.T).argmax(1)
+        before_R, cluster_R = cluster_R, _products(vectors_RF, centers_LF.T).argmax(1)
         if (cluster_R == before_R).all():
             break
         member_LR = cluster_R == np.arange(clusters)[:, None]
@@ -92,6 +89,6 @@ def _cluster(vectors_RF: FloatArray, clusters: int) -> IntArray:
     return np.unique(cluster_R, return_inverse=True)[1]
 
 
-def _cosine(vectors_RF: FloatArray, others_F: FloatArray) -> FloatArray:
-    """Rounded, so that all machines agree on which are equal; `others_F` may be a matrix."""
+def _products(vectors_RF: FloatArray, others_F: FloatArray) -> FloatArray:
+    """Inner products, rounded so that all machines agree on which are equal."""
     return (vectors_RF @ others_F).round(9)

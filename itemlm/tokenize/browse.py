@@ -11,6 +11,7 @@ from itemlm.tokenize.tokens import ItemTokens
 from itemlm.types import ConfigError, DataError, IntArray
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
 
@@ -55,15 +56,24 @@ def browse(
     def grow(node: Tree, rows: IntArray, level: int, left: int) -> None:
         if not left or level == len(tokens.levels) or len(rows) == 1:
             for row in rows[:limit]:
-                node.add(Text(titles[row]))
-            _say_more(node, len(rows) - limit, "items")
-            return
-        codes, counts = np.unique(tokens.codes_NL[rows, level], return_counts=True)
-        for place in np.argsort(-counts, kind="stable")[:limit]:
-            child = node.add(_label(codes[place], counts[place]))
-            grow(child, rows[tokens.codes_NL[rows, level] == codes[place]], level + 1, left - 1)
-        _say_more(node, len(codes) - limit, "codes")
+                node.add(Text(str(titles[row])))
+            hidden, what = len(rows) - limit, "items"
+        else:
+            codes, counts = np.unique(tokens.codes_NL[rows, level], return_counts=True)
+            for place in np.argsort(-counts, kind="stable")[:limit]:
+                inside = rows[tokens.codes_NL[rows, level] == codes[place]]
+                child = node.add(_label(str(codes[place]), len(inside)))
+                grow(child, inside, level + 1, left - 1)
+            hidden, what = len(codes) - limit, "codes"
+        if hidden > 0:
+            node.add(Text(f"... {hidden:,} more {what}", style="dim"))
 
-    root = Tree(_label(" ".join(map(str, prefix)) or "all", len(rows)))
+    root = Tree(_label(" ".join(map(str, prefix)) or "all codes", len(rows)))
     grow(root, rows, len(prefix), depth)
     return root
+
+
+def _label(codes: str, items: int) -> Text:
+    from rich.text import Text
+
+    return Text.assemble((codes, "bold"), (f"  {items:,} item{'s' if items != 1 else ''}", "dim"))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from itemlm.types import BoolArray, IntArray
+from itemlm.types import IntArray
 
 KEY_LIMIT = 2**62
 
@@ -50,7 +50,7 @@ class RowLookup:
 
     def rows(self, codes_ML: IntArray) -> IntArray:
         """[M] the row of each tuple, -1 where no item has it."""
-        known_M: BoolArray = ((codes_ML >= 0) & (codes_ML < self.levels_L)).all(axis=1)
+        known_M = np.all((codes_ML >= 0) & (codes_ML < self.levels_L), axis=1)
         codes_ML = np.where(known_M[:, None], codes_ML, 0)
         rank_M = np.zeros(len(codes_ML), dtype=np.int64)
         for fold, keys in self.folds:

@@ -164,11 +164,13 @@ def directions(vectors_ND: FloatArray) -> Vectors:
         DataError: if they are no matrix, there are none, or one is not finite.
     """
     x_ND = finite_vectors(vectors_ND)
-    # By the largest value first, so that squares cannot overflow or vanish.
-    for size_N in (np.abs(x_ND).max(axis=1), None):
-        length_N = np.linalg.norm(x_ND, axis=1) if size_N is None else size_N
-        x_ND = x_ND / np.where(length_N > 0, length_N, np.float32(1))[:, None]
-    return x_ND
+    x_ND = _divided(x_ND, np.abs(x_ND).max(axis=1))  # first, so that no square can overflow
+    return _divided(x_ND, np.linalg.norm(x_ND, axis=1))
+
+
+def _divided(x_ND: Vectors, by_N: Vectors) -> Vectors:
+    divisor_N1 = np.maximum(by_N, np.finfo(np.float32).tiny)[:, None]
+    return np.divide(x_ND, divisor_N1, dtype=np.float32)
 
 
 def _forward(layers: tuple[Layer, ...], x_ND: Vectors) -> Vectors:

@@ -15,6 +15,7 @@ import typer
 
 import itemlm
 from itemlm.cli import app
+from itemlm.cli.root import ORDER
 
 COMMAND = Path(sys.executable).with_name("itemlm")
 
@@ -50,7 +51,9 @@ def test_version(itemlm):
 
 
 def test_without_a_command_the_help_is_shown(itemlm):
-    assert "Start here" in itemlm(exit_code=2).output
+    shown = itemlm(exit_code=2).output
+    places = [shown.index(f"│ {name} ") for name in ORDER]
+    assert places == sorted(places)
 
 
 def test_help_comes_at_once():

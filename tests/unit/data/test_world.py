@@ -29,6 +29,8 @@ from itemlm.data.world_law import (
 )
 from itemlm.data.world_oracle import Oracle
 from itemlm.data.world_shelves import has_trait, shelf_names, shelve
+from itemlm.encode.lsa import LSA
+from itemlm.text.describe import describe
 from itemlm.types import ConfigError, DataError, Query, QueryBatch
 
 
@@ -178,6 +180,16 @@ def test_shelves_are_named_by_what_sets_them_apart():
 def test_the_catalog_names_shelves_at_home_and_abroad():
     catalog = world(users=10, items=2 * films().height).dataset.catalog
     assert catalog["shelf"][: films().height].equals(catalog["shelf"][films().height :])
+
+
+def test_similar_texts_stand_on_the_same_shelf():
+    pytest.importorskip("sklearn", reason="LSA needs scikit-learn")
+    catalog = world(users=10).dataset.catalog
+    vectors = LSA().encode(describe(catalog))
+    cosine = vectors @ vectors.T
+    np.fill_diagonal(cosine, -1)
+    nearest = catalog["shelf"][cosine.argmax(1).tolist()]
+    assert (nearest == catalog["shelf"]).mean() > 0.8
 
 
 # --- Diaries ------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""What happens when a command fails: a sentence for people's mistakes, a traceback for ours.
+"""The `itemlm` command itself: the order of its help, and what happens when a command fails.
 
-Exit codes: 0 done, 1 a mistake that could be explained or a bug, 2 a command line that could not be
-understood (typer's own message), 130 interrupted.
+A mistake of the user's is told in a sentence, a bug of ours with its traceback. Exit codes: 0 done,
+1 a mistake that could be explained or a bug, 2 a command line that could not be understood (typer's
+own message), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,28 +15,31 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from typer.core import TyperGroup
 
-PANELS = ("Start here", "Your data", "Models")  # of the help, in this order
+from itemlm.cli.console import tell
+
+# In the order in which one meets them.
+ORDER = (
+    *("demo", "papers", "doctor"),
+    *("data", "encode", "tokenize"),
+    *("fit", "compare", "evaluate", "recommend"),
+)
 
 
 class Root(TyperGroup):
     """The `itemlm` command itself: every failure of every command comes through here."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of help: by panel, whether a command or a group of them."""
-        names = super().list_commands(ctx)
-        panels = [getattr(self.commands[name], "rich_help_panel", "") for name in names]
-        return sorted(names, key=lambda name: PANELS.index(panels[names.index(name)]))
+        """Names as help lists them."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            _tell("interrupted", str(interrupt) or "nothing was kept.", "yellow")
+            tell("interrupted", "yellow", str(interrupt) or "nothing was kept.")
             raise typer.Exit(130) from interrupt
         except Exception as error:
             # Typer's own, which it prints itself, carry their exit code.
@@ -44,7 +48,7 @@ class Root(TyperGroup):
             sentence = _explained(error)
             if sentence is None or ctx.params["debug"]:
                 traceback.print_exception(error, file=sys.stderr)
-            _tell("error", sentence or _BUG, "red")
+            tell("error", "red", sentence or _BUG)
             raise typer.Exit(1) from error
 
 
@@ -63,11 +67,6 @@ def _explained(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return None
-
-
-def _tell(word: str, sentence: str, color: str) -> None:
-    line = f"[{color}]{word}:[/{color}] {escape(sentence)}"
-    Console(stderr=True, highlight=False).print(line, soft_wrap=True)
 
 
 @contextmanager

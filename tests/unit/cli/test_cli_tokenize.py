@@ -1,0 +1,87 @@
+"""`itemlm tokenize`: Semantic IDs from the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from itemlm.data.dataset import Dataset
+from itemlm.tokenize.tokens import ItemTokens
+
+
+@pytest.fixture(scope="session")
+def tokens(itemlm, data, tmp_path_factory):
+    """Semantic IDs of the small catalog."""
+    folder = tmp_path_factory.mktemp("tokens") / "tokens"
+    itemlm("tokenize", "fit", data, "--levels", "2", "--codes", "8", "--out", folder)
+    return folder
+
+
+def test_fit_saves_unique_ids(data, tokens):
+    saved = ItemTokens.load(tokens)
+    assert len(saved) == len(Dataset.load(data).items)
+    assert saved.levels[:2] == (8, 8)
+
+
+def test_fit_reports_their_quality(itemlm, itemlm_json, data):
+    small = ("tokenize", "fit", data, "--levels", "2", "--codes", "8", "--out", "x")
+    shown = itemlm(*small)
+    assert "perplexity" in shown.stdout
+    assert f"itemlm tokenize browse x --data {data}" in shown.stderr
+    meaningful = itemlm_json(*small)
+    random = itemlm_json(*small, "--tokenizer", "random")
+    # Near items share their first code more often if codes have a meaning.
+    assert meaningful["agreement"][0] > 2 * random["agreement"][0]
+
+
+def test_an_unknown_tokenizer_gets_the_nearest(itemlm, data):
+    fit = ("tokenize", "fit", data, "--tokenizer", "rq-vae", "--out", "x")
+    assert "Did you mean 'rqvae'?" in itemlm(*fit, exit_code=1).stderr
+
+
+def test_report_measures_saved_ids(itemlm_json, data, tokens):
+    without = itemlm_json("tokenize", "report", tokens)
+    assert without["agreement"] is None
+    with_data = itemlm_json("tokenize", "report", tokens, "--data", data)
+    assert 0 < with_data["agreement"][0] <= 1
+    assert with_data["unique_prefixes"] == without["unique_prefixes"]
+
+
+def test_browse_shows_titles_under_codes(itemlm, data, tokens):
+    tree = itemlm("tokenize", "browse", tokens, "--data", data, "--limit", "80").stdout
+    titles = Dataset.load(data).catalog["title"]
+    assert sum(title in tree for title in titles) == len(titles)
+
+
+def test_browse_starts_below_a_prefix(itemlm, data, tokens):
+    codes = [int(code) for code in ItemTokens.load(tokens).codes_NL[0][:2]]
+    prefix = ",".join(map(str, codes))
+    tree = itemlm("tokenize", "browse", tokens, "--data", data, "--prefix", prefix, "--limit", 80)
+    assert Dataset.load(data).catalog["title"][0] in tree.stdout
+    assert len(tree.stdout.splitlines()) < 80
+
+
+@pytest.mark.parametrize(
+    ("more", "exit_code", "words"),
+    [
+        (("--prefix", "99"), 1, "no item has codes that begin with"),
+        (("--prefix", "a"), 2, "is written like 12,7"),
+        (("--depth", "-1"), 2, "--depth"),
+    ],
+)
+def test_browse_explains_what_is_wrong(more, exit_code, words, itemlm, data, tokens):
+    browse = ("tokenize", "browse", tokens, "--data", data)
+    assert words in itemlm(*browse, *more, exit_code=exit_code).stderr
+
+
+def test_the_ids_of_a_fitted_paper_can_be_browsed(itemlm, data, tmp_path):
+    pytest.importorskip("torch")
+    tiny = ("codes=8", "width=8", "blocks=1", "heads=1", "head_width=8", "inner=8", "epochs=1")
+    settings = [word for setting in tiny for word in ("--set", setting)]
+    itemlm("fit", "tiger", "--data", data, "--out", "run", *settings)
+    assert "all" in itemlm("tokenize", "browse", "run", "--data", data).stdout
+
+
+def test_another_catalog_is_refused(itemlm, tokens, tmp_path):
+    (tmp_path / "log.csv").write_text("user,item\na,1\nb,2\n")
+    result = itemlm("tokenize", "browse", tokens, "--data", "log.csv", exit_code=1)
+    assert "there are 80 items but 2 titles" in result.stderr

@@ -1,0 +1,71 @@
+"""Spreading ties: each last code once per prefix, at the least total distance."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from itemlm.tokenize.lookup import prefix_groups
+from itemlm.tokenize.ties import spread_ties
+
+
+def one_level(points):
+    """One level of codewords on a line, before it a level of one codeword at 0."""
+    return [np.zeros((1, 1), dtype=np.float32), np.array(points, dtype=np.float32)[:, None]]
+
+
+def line(points):
+    return np.array(points, dtype=np.float32)[:, None]
+
+
+def test_the_item_that_loses_least_moves():
+    # Both items are nearest to codeword 0. Item 0 stays and item 1 goes to 10: 1^2 + 6^2 = 37.
+    # The other way round: 9^2 + 4^2 = 97.
+    codes_NS = np.array([[0, 0], [0, 0]])
+    spread_NS = spread_ties(codes_NS, line([1, 4]), one_level([0, 10]), seed=0)
+    assert spread_NS.tolist() == [[0, 0], [0, 1]]
+    assert codes_NS.tolist() == [[0, 0], [0, 0]]
+
+
+def test_prefixes_without_ties_are_not_touched():
+    # Items 0 and 1 tie below code 0; item 2 is alone below code 1 and keeps even a bad code.
+    codebooks = [line([0, 100]), line([0, 10])]
+    codes_NS = np.array([[0, 0], [0, 0], [1, 1]])
+    spread_NS = spread_ties(codes_NS, line([1, 4, 100]), codebooks, seed=0)
+    assert spread_NS.tolist() == [[0, 0], [0, 1], [1, 1]]
+
+
+def test_distances_are_those_of_residuals():
+    # Below codeword 100, items 101 and 104 leave over 1 and 4: the case of the first test.
+    codebooks = [line([100]), line([0, 10])]
+    spread_NS = spread_ties(np.array([[0, 0], [0, 0]]), line([101, 104]), codebooks, seed=0)
+    assert spread_NS[:, 1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_assignment_has_a_smaller_total_distance(seed):
+    rng = np.random.default_rng(seed)
+    items, words = rng.normal(size=(4, 1)), rng.normal(size=5)
+    spread_NS = spread_ties(
+        np.zeros((4, 2), dtype=int), items.astype(np.float32), one_level(words), seed
+    )
+    distance_MK = np.square(items - words)
+    total = distance_MK[np.arange(4), spread_NS[:, 1]].sum()
+    least = min(distance_MK[np.arange(4), list(codes)].sum() for codes in permutations(range(5), 4))
+    assert total == pytest.approx(least, abs=1e-5)
+    assert len(set(spread_NS[:, 1].tolist())) == 4
+
+
+def test_more_items_than_codes_share_them_evenly():
+    # 7 items over 3 codes: two hands of 3 and one of 1, so every code is used 2 or 3 times.
+    spread_NS = spread_ties(np.zeros((7, 2), dtype=int), line(range(7)), one_level([0, 1, 2]), 0)
+    assert sorted(np.bincount(spread_NS[:, 1]).tolist()) == [2, 2, 3]
+
+
+def test_one_level_alone_is_spread_over_the_whole_catalog():
+    spread_NS = spread_ties(np.array([[0], [0], [1]]), line([0, 1, 9]), [line([0, 10, 5])], seed=0)
+    # All three items fight for three codes: 0 -> 0, 1 -> 5 (16) and 9 -> 10 (1) cost 17.
+    assert spread_NS[:, 0].tolist() == [0, 2, 1]
+    assert len(np.unique(prefix_groups(spread_NS))) == 3
