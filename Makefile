@@ -22,17 +22,17 @@ $(BIN)/python:
 $(VENV)/.torch: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing itemlm with PyTorch (about 900 MB; once) ..."
 	@$(PIP) torch
-	@$(PIP) --editable '.[torch]'
+	@$(PIP) --editable '.[torch,plots]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch
 	@echo "Installing what the tests need ..."
-	@$(PIP) --editable '.[torch,dev]'
+	@$(PIP) --editable '.[torch,plots,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.torch
 	@echo "Installing what the documentation needs ..."
-	@$(PIP) --editable '.[torch,docs]'
+	@$(PIP) --editable '.[torch,plots,docs]'
 	@touch $@
 
 demo: $(VENV)/.torch ## simulate viewers of real films, fit four models, open the report

@@ -14,9 +14,9 @@ from itemlm import papers
 from itemlm.data.dataset import Dataset
 from itemlm.data.splits import LeaveOneOut, Protocol
 from itemlm.evaluation import Cost, Report, evaluate
-from itemlm.fitting import fit, learns_by_epochs
+from itemlm.fitting import configured, fit, learns_by_epochs
 from itemlm.recommender import Recommender
-from itemlm.types import ConfigError, TopK
+from itemlm.types import ConfigError, TopK, UnknownName
 
 
 def compare(
@@ -37,7 +37,7 @@ def compare(
 
     Args:
         names: papers. `"sasrec:published"` is a paper with `Config.as_published()`, and any
-            `"sasrec:label"` one whose settings are found under that name in `settings`.
+            `"sasrec:label"` is one whose settings are found under that name in `settings`.
         dataset: split here, so that no test event is seen in fitting.
         protocol: leave-one-out with shuffled ties where None.
         seeds: fits of each paper that is random; the split stays the same.
@@ -57,27 +57,36 @@ def compare(
     settings = settings or {}
     # Unknown names and settings are refused before the first minute of training.
     modules = {name: papers.get(name.partition(":")[0]) for name in names}
+    for name in settings:
+        if name not in modules:
+            raise UnknownName("compared paper", name, modules)
+    configs = {
+        name: configured(
+            module,
+            module.Config.as_published() if name.endswith(":published") else None,
+            settings.get(name, {}),
+        )
+        for name, module in modules.items()
+    }
     split = dataset.split(protocol or LeaveOneOut())
     fitted: dict[str, list[TopK]] = {}
     costs: dict[str, Cost] = {}
     curves: dict[str, Sequence[Mapping[str, Any]]] = {}
     for name, module in modules.items():
-        paper, _, label = name.partition(":")
         of_seeds: list[Recommender] = []
         for seed in range(seeds if learns_by_epochs(module) else 1):
             say(f"fitting {name}" + (f", seed {seed}" if learns_by_epochs(module) else ""))
             run_name = f"{name.replace(':', '-')}-seed{seed}"
             of_seeds.append(
                 fit(
-                    paper,
+                    name.partition(":")[0],
                     split.train,
-                    config=module.Config.as_published() if label == "published" else None,
+                    config=configs[name],
                     validation=split.validation,
                     folder=None if folder is None else Path(folder) / "runs" / run_name,
                     seed=seed,
                     device=device,
                     quiet=quiet,
-                    **settings.get(name, {}),
                 )
             )
         fitted[name] = list(of_seeds)

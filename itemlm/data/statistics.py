@@ -17,7 +17,7 @@ import numpy as np
 
 from itemlm.data.dataset import Dataset
 from itemlm.data.splits import tied_events
-from itemlm.types import ConfigError, DataError, FloatArray, IntArray
+from itemlm.types import ConfigError, DataError, FloatArray, IntArray, MissingExtra
 
 HEAD_SHARE = 0.2  # of the items, the most popular first
 LINE, QUIET = "#1f6f8b", "0.45"  # colors of the picture
@@ -128,8 +128,11 @@ def plot_head_tail(dataset: Dataset, path: str | os.PathLike[str]) -> None:
 
 
 def _head_tail_figure(dataset: Dataset) -> Any:
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatter, PercentFormatter, StrMethodFormatter
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import LogFormatter, PercentFormatter, StrMethodFormatter
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Drawing a picture", "plots") from error
 
     items = len(dataset.items)
     head = _head(items)

@@ -40,7 +40,9 @@ fame        fame(i) is proportional to appeal(i), which has a long tail.
 Honesty     Law and constants were chosen so that order and text matter. Taking turns is lost on
             counters that lump all distances between two films together, as ItemKNN does; and the
             catalog names the shelves because LSA, from genres and themes alone, finds them poorly.
-            That learned models of sequences beat counting here is a property of this world, and no
+            Counting as such is not beaten: one that keeps a table for the last film and another for
+            the film before last reaches 77 to 80 % of the oracle on default worlds.
+            That learned models of sequences beat ItemKNN here is a property of this world, and no
             evidence that they do so on real data.
 
 Chance      Same arguments, same world. Random numbers come from PCG64 streams, one per purpose and

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from itemlm.evaluation.metrics import METRICS
-from itemlm.evaluation.plots import VARIABLES, colors, plots
+from itemlm.evaluation.plots import VARIABLES, can_draw, colors, plots
 from itemlm.evaluation.report import Curves, Report
 from itemlm.evaluation.words import cautions, findings, p_words, protocol, ranked, signed
 
@@ -39,6 +39,7 @@ def page(report: Report, title: str, curves: Curves) -> str:
     )
     c = report.conditions
     results = ranked(report.results, c)
+    pictures = plots(report, curves) if can_draw() else {}
     return environment.get_template("report.html").render(
         title=title,
         report=report,
@@ -49,7 +50,8 @@ def page(report: Report, title: str, curves: Curves) -> str:
         metric=f"NDCG@{c.k}",
         metrics=[f"{name}@{k}" for k in c.ks for name in METRICS],
         best=_best(report),
-        plots={name: Markup(svg) for name, svg in plots(report, curves).items()},
+        plots={name: Markup(svg) for name, svg in pictures.items()},
+        drawn=can_draw(),
         findings=findings(c, report.results, report.comparisons),
         cautions=cautions(c, report.results),
         protocol=protocol(c),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
@@ -71,6 +72,11 @@ def plots(report: Report, curves: Curves) -> dict[str, str]:
         if any(key in record for records in curves.values() for record in records):
             drawings[name] = partial(_curves, report=report, curves=curves, key=key)
     return {name: _draw(name, drawing) for name, drawing in drawings.items()}
+
+
+def can_draw() -> bool:
+    """Whether Matplotlib, the extra `plots`, is installed."""
+    return find_spec("matplotlib") is not None
 
 
 def colors(report: Report) -> dict[str, str]:

@@ -78,12 +78,12 @@ class Run:
             return
         path, facts = self.folder / "run.json", {**facts, "seed": self.seed}
         if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            after = json.loads(json.dumps(facts))
+            before = _flat(json.loads(path.read_text(encoding="utf-8")))
+            after = _flat(json.loads(json.dumps(facts)))
             changed = [
                 f"{name} was {before.get(name)!r}, is now {after.get(name)!r}"
-                for name in sorted({*before, *after} - {"versions"})
-                if before.get(name) != after.get(name)
+                for name in sorted({*before, *after})
+                if before.get(name) != after.get(name) and not name.startswith("versions")
             ]
             if changed:
                 raise ConfigError(
@@ -265,6 +265,15 @@ class _Loop:
         if self.run.folder is not None:
             lines = [json.dumps(record) for record in self.progress.history]
             write_text(self.run.folder / "losses.jsonl", "".join(f"{line}\n" for line in lines))
+
+
+def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts with the settings inside them on the same level, as `config.width`."""
+    flat: dict[str, Any] = {}
+    for name, value in facts.items():
+        inside = value if isinstance(value, Mapping) else {}
+        flat |= {f"{name}.{key}": part for key, part in inside.items()} or {name: value}
+    return flat
 
 
 def choose_device(name: str) -> torch.device:

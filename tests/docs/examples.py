@@ -101,7 +101,7 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
 
     for block in blocks(page):
         if block.kind == "bash":
-            for line in block.text.splitlines():
+            for line in block.text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 if words:
                     yield line, words

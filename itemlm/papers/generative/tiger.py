@@ -41,25 +41,25 @@ class Config:
     """Settings of TIGER."""
 
     encoder: str = "lsa"  # or the name or path of a sentence-transformers model
-    tokenizer: Literal["residual_kmeans", "rqvae", "random"] = "residual_kmeans"
+    tokenizer: Literal["residual_kmeans", "rqvae", "random"] = "residual_kmeans"  # of vectors
     levels: int = 3  # semantic codes per item; one more keeps items apart
     codes: int = 256  # per level
-    model: Literal["decoder", "encoder_decoder"] = "decoder"
+    model: Literal["decoder", "encoder_decoder"] = "decoder"  # the transformer
     length: int = 20  # most recent items read
-    width: int = 128
-    blocks: int = 4
-    heads: int = 2
-    head_width: int = 64
-    inner: int = 512
-    dropout: float = 0.2
-    beams: int = 30
-    epochs: int = 100
+    width: int = 128  # of every layer
+    blocks: int = 4  # transformer blocks, in the encoder and the decoder each
+    heads: int = 2  # of attention
+    head_width: int = 64  # of a head; heads * head_width need not be width
+    inner: int = 512  # width inside the feed-forward layers
+    dropout: float = 0.2  # on what every layer adds
+    beams: int = 30  # candidates kept at each level of the search
+    epochs: int = 100  # at most, and the length of the learning rate's schedule
     patience: int = 10  # validations without a better NDCG@10
-    validate_every: int = 4
-    validation_questions: int = 2000
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
+    validate_every: int = 4  # epochs
+    validation_questions: int = 2000  # a sample: beam search takes its time
+    batch_size: int = 128  # windows of histories
+    learning_rate: float = 2e-3  # the highest
+    weight_decay: float = 0.05  # of AdamW
 
     @classmethod
     def as_published(cls) -> Config:

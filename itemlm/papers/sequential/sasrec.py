@@ -36,18 +36,18 @@ class Config:
     """Settings of SASRec."""
 
     length: int = 50  # most recent events read
-    width: int = 64
-    blocks: int = 2
-    heads: int = 1
+    width: int = 64  # of an item's vector and of every layer
+    blocks: int = 2  # transformer blocks
+    heads: int = 1  # of attention
     inner: int = 64  # width inside the feed-forward layers
     dropout: float = 0.5  # 0.2 where users have hundreds of events
-    loss: Literal["softmax", "bce"] = "softmax"
+    loss: Literal["softmax", "bce"] = "softmax"  # over the catalog, or against negatives
     negatives: int = 1  # per target, for bce
-    epochs: int = 40
+    epochs: int = 40  # at most, and the length of the learning rate's schedule
     patience: int = 6  # epochs without a better validation NDCG@10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    batch_size: int = 128  # windows of histories
+    learning_rate: float = 1e-3  # the highest
+    weight_decay: float = 0.1  # of AdamW
 
     @classmethod
     def as_published(cls) -> Config:

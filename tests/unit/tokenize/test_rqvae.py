@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from itemlm.tokenize.quality import quality  # noqa: E402
-from itemlm.tokenize.rqvae import RQVAE, RQVAEConfig, _Training, rqvae  # noqa: E402
-from itemlm.tokenize.tokens import ItemTokens  # noqa: E402
-from itemlm.types import ConfigError, ItemlmWarning  # noqa: E402
+from itemlm.tokenize.quality import quality
+from itemlm.tokenize.rqvae import RQVAE, RQVAEConfig, _Training, rqvae
+from itemlm.tokenize.tokens import ItemTokens
+from itemlm.types import ConfigError, ItemlmWarning
 
 SMALL = RQVAEConfig(
     levels=2,

@@ -210,7 +210,7 @@ def test_tokens_without_a_quantizer_cannot_grow():
 
 
 def test_vectors_of_another_encoder_are_refused():
-    with pytest.raises(DataError, match="3 values each, but these tokens were fitted on .* of 2"):
+    with pytest.raises(DataError, match=r"3 values each, but these tokens were fitted on .* of 2"):
         compass().append(np.ones((1, 3)))
 
 
