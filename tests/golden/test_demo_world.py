@@ -1,7 +1,8 @@
 """Golden runs: on a small demo world every paper learns, and by how much is written here.
 
 The figures are shares of the oracle's NDCG@10 on the test questions, as found when the paper was
-added; a change that costs a paper a fifth of its share fails.
+added; a change that costs a paper a fifth of its share fails, as does one that brings it within
+half as much again of popularity.
 """
 
 import pytest
@@ -38,11 +39,11 @@ SETTINGS = {
     },
 }
 SHARE_OF_ORACLE = {
-    "popularity": 0.2,
-    "itemknn": 0.5,
-    "ease": 0.4,
-    "sasrec": 0.6,
-    "tiger": 0.6,
+    "popularity": 0.294,
+    "itemknn": 0.546,
+    "ease": 0.517,
+    "sasrec": 0.657,
+    "tiger": 0.844,
 }
 
 
@@ -64,7 +65,6 @@ def test_share_of_the_oracle(paper, oracle):
         **SETTINGS.get(paper, {}),
     )
     share = ndcg_at_10(model, SPLIT.test) / oracle
-    print(paper, share)
     assert share > 0.8 * SHARE_OF_ORACLE[paper]
     if paper != "popularity":
-        assert share > 2 * SHARE_OF_ORACLE["popularity"]
+        assert share > 1.5 * SHARE_OF_ORACLE["popularity"]

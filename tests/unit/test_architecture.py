@@ -16,6 +16,7 @@ ROOT = Path(itemlm.__file__).parent
 MAY_IMPORT = {
     "types": "",
     "config": "types",
+    "sparse": "types",
     "data": "types config",
     "text": "types data",
     "evaluation": "types data",

@@ -23,20 +23,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.linalg import lapack
 
 from itemlm.data.dataset import Dataset, Sequences
 from itemlm.papers.collaborative.popularity import below_evidence
 from itemlm.recommender import Catalog, Recommender, Saved
 from itemlm.retrieve.exact import topk_in_blocks
+from itemlm.sparse import CSR, terms_in_blocks
 from itemlm.types import ConfigError, DataError, FloatArray, IntArray, QueryBatch
 
 if TYPE_CHECKING:
     from itemlm.train.run import Run
 
 BYTES_PER_PAIR = 4
-ROWS_AT_A_TIME = 512
+ROWS_AT_A_TIME = 512  # items eliminated together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +70,8 @@ class EASE(Recommender):
         return topk_in_blocks(self._score, batch, k, items=len(self.filler_N))
 
     def _score(self, batch: QueryBatch) -> FloatArray:
-        taken_BN = _taken(batch.query_of_event, batch.item_rows, len(batch), len(self.filler_N))
-        scores_BN: FloatArray = taken_BN @ self.weights_NN
+        shape = (len(batch), len(self.filler_N))
+        scores_BN = CSR.distinct(batch.query_of_event, batch.item_rows, shape) @ self.weights_NN
         scores_BN[~scores_BN.any(axis=1)] = self.filler_N
         return scores_BN
 
@@ -94,9 +93,9 @@ def fit(dataset: Dataset, config: Config, run: Run) -> EASE:
     gram_NN = _gram(dataset.sequences, items)
     # 2. Invert the ridge-regularized counts.
     gram_NN[np.diag_indices(items)] += config.l2
-    weights_NN = _inverse(gram_NN, config.l2)
-    # 3. Divide each column by its diagonal, and let no item predict itself.
-    weights_NN *= -1 / np.diag(weights_NN)
+    weights_NN = _minus_inverse(gram_NN, config.l2)
+    # 3. Divide each column by the inverse's diagonal, and let no item predict itself.
+    weights_NN /= -np.diag(weights_NN)
     weights_NN[np.diag_indices(items)] = 0
     return EASE(Catalog.of(dataset), config, weights_NN, below_evidence(dataset.item_counts))
 
@@ -107,41 +106,53 @@ def restore(saved: Saved) -> EASE:
     return EASE(saved.catalog, saved.config_of(Config), state["weights"], state["filler"])
 
 
-def _taken(owners: IntArray, item_rows: IntArray, count: int, items: int) -> sp.csr_matrix:
-    """[count, N] float32, 1 where the owner of an event has taken the item, however often."""
-    taken = sp.csr_matrix(
-        (np.ones(len(item_rows), dtype=np.float32), (owners, item_rows)), shape=(count, items)
-    )
-    taken.data[:] = 1  # making it has summed repeats
-    return taken
-
-
 def _gram(sequences: Sequences, items: int) -> FloatArray:
     """[N, N] X'X, dense, filled in blocks of lines so that no second copy is needed."""
-    taken_UN = _taken(sequences.user_rows, sequences.item_rows, len(sequences), items).tocsc()
+    shape = (len(sequences), items)
+    taken_UN = CSR.distinct(sequences.user_rows, sequences.item_rows, shape)
     gram_NN = np.empty((items, items), dtype=np.float32)
-    for rows in _row_blocks(items):
-        gram_NN[rows] = (taken_UN[:, rows].T @ taken_UN).toarray()
+    for rows, key_T, _ in terms_in_blocks(taken_UN.transposed(), taken_UN):
+        size = (rows.stop - rows.start) * items
+        gram_NN[rows] = np.bincount(key_T, minlength=size).reshape(-1, items)
     return gram_NN
 
 
-def _inverse(matrix_NN: FloatArray, l2: float) -> FloatArray:
-    """The inverse of a symmetric positive definite matrix, which is overwritten to save memory.
+def _minus_inverse(matrix_NN: FloatArray, l2: float) -> FloatArray:
+    """The inverse, times -1, of a symmetric positive definite matrix, which it overwrites.
 
-    LAPACK works on columns, so it is handed the transpose, which is the same matrix.
+    The sweep operator (Goodnight, The American Statistician 1979), on blocks of items: with P the
+    inverse of the pivot block A_KK, every step sets
+        A_KK to -P, A_RK to A_RK P and A_RR to A_RR - A_RK P A_KR,
+    and when all blocks have had their turn, A is minus its inverse. Only the lower triangle is kept
+    up to date: N^3 multiplications in all, as many as by a Cholesky factor.
     """
-    factor_NN, failed = lapack.spotrf(matrix_NN.T, lower=0, overwrite_a=1, clean=0)
-    if failed:
-        raise ConfigError(
-            f"l2 is {l2}, too small for these data: the equations have no stable solution. "
-            "Try l2=100."
-        )
-    inverse_NN: FloatArray = lapack.spotri(factor_NN, lower=0, overwrite_c=1)[0].T
-    for rows in _row_blocks(len(inverse_NN)):  # one triangle was written: mirror it
-        inverse_NN[: rows.start, rows] = inverse_NN[rows, : rows.start].T
-        corner = inverse_NN[rows, rows]
-        corner[:] = np.tril(corner) + np.tril(corner, -1).T
-    return inverse_NN
+    items = len(matrix_NN)
+    for pivot in _row_blocks(items):
+        corner_KK = _mirrored(matrix_NN[pivot, pivot])
+        try:
+            np.linalg.cholesky(corner_KK)  # says whether the matrix is positive definite
+            inverse_KK = np.linalg.inv(corner_KK)
+        except np.linalg.LinAlgError as error:
+            raise ConfigError(
+                f"l2 is {l2}, too small for these data: the equations have no stable solution. "
+                "Try l2=100."
+            ) from error
+        column_NK = np.vstack([matrix_NN[pivot, : pivot.start].T, matrix_NN[pivot.start :, pivot]])
+        scaled_NK = column_NK @ inverse_KK
+        for rows in _row_blocks(items):
+            matrix_NN[rows, : rows.stop] -= scaled_NK[rows] @ column_NK[: rows.stop].T
+        matrix_NN[pivot, : pivot.start] = scaled_NK[: pivot.start].T
+        matrix_NN[pivot.stop :, pivot] = scaled_NK[pivot.stop :]
+        matrix_NN[pivot, pivot] = -inverse_KK
+    for rows in _row_blocks(items):
+        matrix_NN[: rows.start, rows] = matrix_NN[rows, : rows.start].T
+        matrix_NN[rows, rows] = _mirrored(matrix_NN[rows, rows])
+    return matrix_NN
+
+
+def _mirrored(corner: FloatArray) -> FloatArray:
+    """A symmetric matrix from its lower triangle."""
+    return np.tril(corner) + np.tril(corner, -1).T
 
 
 def _row_blocks(items: int) -> list[slice]:

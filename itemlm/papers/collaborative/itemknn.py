@@ -15,27 +15,31 @@ Departures  From sequential rules: the weight of a pair falls geometrically with
             popular items. From Sarwar et al.: events are taken as they are, without ratings.
             Items without a vote follow in order of popularity, with scores in [-1, 0).
 Measured    docs/papers/itemknn.md
-Shapes      B queries, N items, E events.
+Shapes      B queries, N items, E events, Z pairs of items.
+Memory      One block of pairs at a time, besides the events and the table itself: 100 MB or less,
+            or what the pairs of the most popular item need if that is more (32 bytes each; there
+            are at most 2 * window, or the length of a history, for each of its events).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from itemlm.data.dataset import Dataset, Sequences
 from itemlm.papers.collaborative.popularity import below_evidence
 from itemlm.recommender import Catalog, Recommender, Saved
 from itemlm.retrieve.exact import topk_in_blocks
+from itemlm.sparse import CSR, blocks, sum_by_key, terms_in_blocks
 from itemlm.types import ConfigError, FloatArray, IntArray, QueryBatch
 
 if TYPE_CHECKING:
     from itemlm.train.run import Run
 
-ROWS_AT_A_TIME = 1024  # items whose neighbors are found together; bounds memory
+PAIRS_AT_A_TIME = 2**20  # occurrences of pairs that are counted together; bounds memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +93,7 @@ class ItemKNN(Recommender):
     paper = "itemknn"
 
     def __init__(
-        self, catalog: Catalog, config: Config, similar_NN: sp.csr_matrix, filler_N: FloatArray
+        self, catalog: Catalog, config: Config, similar_NN: CSR, filler_N: FloatArray
     ) -> None:
         super().__init__(catalog, config)
         self.similar_NN = similar_NN
@@ -100,18 +104,21 @@ class ItemKNN(Recommender):
         return topk_in_blocks(self._score, batch, k, items=len(self.filler_N))
 
     def _score(self, batch: QueryBatch) -> FloatArray:
-        votes_BN = (_recent(batch, self.config, len(self.filler_N)) @ self.similar_NN).tocsr()
-        scores_BN = np.tile(self.filler_N, (len(batch), 1))
-        query_of_vote = np.repeat(np.arange(len(batch)), np.diff(votes_BN.indptr))
-        scores_BN[query_of_vote, votes_BN.indices] = votes_BN.data
+        items = len(self.filler_N)
+        scores_BN = np.empty((len(batch), items), dtype=np.float32)
+        recent_BN = _recent(batch, self.config, items)
+        for rows, key_T, vote_T in terms_in_blocks(recent_BN, self.similar_NN):
+            size = (rows.stop - rows.start) * items
+            votes_bN = np.bincount(key_T, vote_T, minlength=size).reshape(-1, items)
+            scores_BN[rows] = np.where(votes_bN > 0, votes_bN, self.filler_N)
         return scores_BN
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """The table in CSR form, and the filler."""
         return {
-            "offsets": self.similar_NN.indptr,
-            "item_rows": self.similar_NN.indices,
-            "similarities": self.similar_NN.data,
+            "offsets": self.similar_NN.offsets,
+            "item_rows": self.similar_NN.columns,
+            "similarities": self.similar_NN.values,
             "filler": self.filler_N,
         }
 
@@ -126,73 +133,92 @@ def fit(dataset: Dataset, config: Config, run: Run) -> ItemKNN:
 def restore(saved: Saved) -> ItemKNN:
     """The recommender back from its parts."""
     state, items = saved.state, len(saved.catalog)
-    table = (state["similarities"], state["item_rows"], state["offsets"])
-    similar_NN = sp.csr_matrix(table, shape=(items, items))
+    similar_NN = CSR(state["offsets"], state["item_rows"], state["similarities"], items)
     return ItemKNN(saved.catalog, saved.config_of(Config), similar_NN, state["filler"])
 
 
-def _recent(batch: QueryBatch, config: Config, items: int) -> sp.csr_matrix:
+def _recent(batch: QueryBatch, config: Config, items: int) -> CSR:
     """[B, N] the weight of each history item's vote."""
     query_E = batch.query_of_event
     age_E = batch.offsets[1:][query_E] - 1 - np.arange(len(query_E))
-    votes = age_E < (config.last if config.last is not None else len(query_E) + 1)
-    weight_E = np.power(config.recency, age_E[votes], dtype=np.float32)
-    where = (query_E[votes], batch.item_rows[votes])
-    return sp.csr_matrix((weight_E, where), shape=(len(batch), items))
+    votes_E = age_E < (config.last if config.last is not None else len(query_E) + 1)
+    weight = np.power(config.recency, age_E[votes_E], dtype=np.float32)
+    votes_before = np.concatenate([[0], np.cumsum(votes_E)])
+    return CSR(votes_before[batch.offsets], batch.item_rows[votes_E], weight, items)
 
 
-def _similarities(sequences: Sequences, counts_N: IntArray, config: Config) -> sp.csr_matrix:
+def _similarities(sequences: Sequences, counts_N: IntArray, config: Config) -> CSR:
     """[N, N] line i: the `neighbors` items most similar to item i."""
     items = len(counts_N)
     events_N = np.maximum(counts_N, 1).astype(np.float64)
-    whole = config.window is None
-    table = _taken(sequences, items) if whole else _near(sequences, items, config)
-    lines = []
-    for start in range(0, items, ROWS_AT_A_TIME):
-        rows = slice(start, start + ROWS_AT_A_TIME)
-        pairs = (table[:, rows].T @ table if whole else table[rows]).tocoo()
-        if whole:  # every item is most similar to itself, which helps nobody
-            pairs.data[pairs.row + start == pairs.col] = 0
-        source = events_N[pairs.row + start] ** config.source_power
-        pairs.data /= source * events_N[pairs.col] ** config.target_power
-        lines.append(_strongest(pairs.tocsr(), config.neighbors))
-    return sp.vstack(lines, format="csr").astype(np.float32)
+    sizes, columns, values = [], [], []
+    for sources, key_Z, pairs_Z in _pairs(sequences, items, config):
+        line_Z, target_Z = np.divmod(key_Z, items)
+        source_Z = events_N[sources][line_Z] ** config.source_power
+        similar_Z = pairs_Z / (source_Z * events_N[target_Z] ** config.target_power)
+        kept = _strongest(line_Z, similar_Z, config.neighbors)
+        sizes.append(np.bincount(line_Z[kept], minlength=sources.stop - sources.start))
+        columns.append(target_Z[kept].astype(np.int32))
+        values.append(similar_Z[kept].astype(np.float32))
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+    return CSR(offsets, np.concatenate(columns), np.concatenate(values), items)
 
 
-def _taken(sequences: Sequences, items: int) -> sp.csr_matrix:
-    """[U, N] 1 where a user has taken an item, however often."""
-    ones_E = np.ones(len(sequences.item_rows))
-    where = (sequences.user_rows, sequences.item_rows)
-    taken_UN = sp.csr_matrix((ones_E, where), shape=(len(sequences), items))
-    taken_UN.data[:] = 1
-    return taken_UN
+# Blocks of source items: their rows, keys (row in the block * N + target), and how often the pairs
+# of each key occurred.
+Blocks = Iterator[tuple[slice, IntArray, FloatArray]]
 
 
-def _near(sequences: Sequences, items: int, config: Config) -> sp.csr_matrix:
-    """[N, N] pairs within the window, from the earlier item to the later and, for less, back.
+def _pairs(sequences: Sequences, items: int, config: Config) -> Blocks:
+    return _near(sequences, items, config) if config.window else _together(sequences, items)
+
+
+def _together(sequences: Sequences, items: int) -> Blocks:
+    """By how many users both items were taken, however often."""
+    shape = (len(sequences), items)
+    taken_UN = CSR.distinct(sequences.user_rows, sequences.item_rows, shape)
+    for sources, key_T, _ in terms_in_blocks(taken_UN.transposed(), taken_UN):
+        size = sources.stop - sources.start
+        key_Z, users_Z = sum_by_key(key_T, None, size * items)
+        # Every item is most similar to itself, which helps nobody.
+        other_Z = key_Z // items + sources.start != key_Z % items
+        yield sources, key_Z[other_Z], users_Z[other_Z]
+
+
+def _near(sequences: Sequences, items: int, config: Config) -> Blocks:
+    """Pairs within the window, from the earlier item to the later and, for less, back.
 
     An item that follows itself counts: where people repeat, a repeat is likely. That only shows if
     seen items may be recommended.
     """
     assert config.window is not None
-    rows, users = sequences.item_rows, sequences.user_rows
-    forward_NN = sp.csr_matrix((items, items))
-    longest = int(sequences.lengths.max(initial=0))
-    for distance in range(1, min(config.window, longest - 1) + 1):
-        same_user = users[distance:] == users[:-distance]
-        pairs = (rows[:-distance][same_user], rows[distance:][same_user])
-        weights = np.full(len(pairs[0]), config.distance_decay ** (distance - 1))
-        forward_NN = forward_NN + sp.csr_matrix((weights, pairs), shape=(items, items))
-    return (forward_NN + config.backward * forward_NN.T).tocsr()
+    rows_E, lengths_U = sequences.item_rows, sequences.lengths
+    place_E = np.arange(len(rows_E))
+    before_E = place_E - np.repeat(sequences.offsets[:-1], lengths_U)
+    after_E = np.repeat(sequences.offsets[1:], lengths_U) - 1 - place_E
+    window = min(config.window, int(lengths_U.max(initial=1)) - 1)
+    by_item_E = np.argsort(rows_E, kind="stable")
+    counts_N = np.bincount(rows_E, minlength=items)
+    starts_N = np.cumsum(counts_N) - counts_N
+    for sources in blocks(counts_N * 2 * window, PAIRS_AT_A_TIME):
+        size = sources.stop - sources.start
+        first = starts_N[sources.start]
+        place_e = by_item_E[first : first + counts_N[sources].sum()]
+        key_e = (rows_E[place_e] - sources.start).astype(np.int64) * items
+        keys, weights = [key_e[:0]], [np.empty(0)]
+        for distance in range(1, window + 1):
+            for direction, room_E, share in ((1, after_E, 1.0), (-1, before_E, config.backward)):
+                inside_e = room_E[place_e] >= distance
+                if share > 0:
+                    neighbor = rows_E[place_e[inside_e] + direction * distance]
+                    keys.append(key_e[inside_e] + neighbor)
+                    weight = share * config.distance_decay ** (distance - 1)
+                    weights.append(np.full(len(neighbor), weight))
+        yield sources, *sum_by_key(np.concatenate(keys), np.concatenate(weights), size * items)
 
 
-def _strongest(lines: sp.csr_matrix, keep: int) -> sp.csr_matrix:
-    """The largest positive values of each line; of equal ones, those of the lower rows."""
-    lines.eliminate_zeros()
-    lines.sort_indices()
-    line = np.repeat(np.arange(lines.shape[0]), np.diff(lines.indptr))
-    order = np.lexsort((-lines.data, line))
-    rank = np.arange(len(order)) - lines.indptr[line]
-    kept = np.sort(order[rank < keep])
-    offsets = np.searchsorted(line[kept], np.arange(lines.shape[0] + 1))
-    return sp.csr_matrix((lines.data[kept], lines.indices[kept], offsets), shape=lines.shape)
+def _strongest(line_Z: IntArray, value_Z: FloatArray, keep: int) -> IntArray:
+    """Where the largest values of each line are; of equal ones, the first. Lines must ascend."""
+    order_Z = np.lexsort((-value_Z, line_Z))
+    rank_Z = np.arange(len(line_Z)) - np.searchsorted(line_Z, line_Z)
+    return np.sort(order_Z[rank_Z < keep])

@@ -1,0 +1,181 @@
+"""Sparse matrices in plain numpy: compressed rows, and the few products that models need of them.
+
+Most tables of a recommender are nearly empty: who took what, which word stands in which text, which
+items resemble each other. `CSR` keeps what is there, row after row. Products of two such tables are
+handed out as terms, a block of rows at a time, and the caller adds them up as it likes: into a
+dense block with `np.bincount`, or with `sum_by_key` where even a dense block would be mostly empty.
+
+Shapes      R rows, C columns, Z stored entries, T terms of a product, W width of a dense matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlm.types import FloatArray, IntArray
+
+TERMS_AT_A_TIME = 2**18  # their arrays take about 10 MB, half of which a cache holds
+CELLS_PER_ENTRY = 8  # a dense sum over more cells than this per entry costs more than sorting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CSR:
+    """A matrix as compressed sparse rows. A row may hold a column twice: its values add up.
+
+    Attributes:
+        offsets: [R + 1] row r owns entries offsets[r]:offsets[r + 1].
+        columns: [Z] column of each entry.
+        values: [Z] value of each entry; None: all are 1.
+        width: C.
+    """
+
+    offsets: IntArray
+    columns: IntArray
+    values: FloatArray | None
+    width: int
+
+    @classmethod
+    def distinct(cls, row_E: IntArray, column_E: IntArray, shape: tuple[int, int]) -> CSR:
+        """1 at each of these places, however often it is named."""
+        return cls.from_keys(np.unique(row_E.astype(np.int64) * shape[1] + column_E), None, shape)
+
+    @classmethod
+    def from_keys(cls, key_Z: IntArray, value_Z: FloatArray | None, shape: tuple[int, int]) -> CSR:
+        """From ascending keys, row * C + column."""
+        rows, width = shape
+        row_Z, column_Z = np.divmod(key_Z, max(width, 1))
+        return cls(_offsets(row_Z, rows), column_Z, value_Z, width)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """R and C."""
+        return len(self), self.width
+
+    @property
+    def sizes(self) -> IntArray:
+        """[R] entries of each row."""
+        return np.diff(self.offsets)
+
+    @property
+    def row_of_entry(self) -> IntArray:
+        """[Z] the row that each entry belongs to."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def __getitem__(self, rows: slice) -> CSR:
+        """Consecutive rows; nothing is copied but offsets."""
+        offsets = self.offsets[rows.start : rows.stop + 1]
+        inside = slice(offsets[0], offsets[-1])
+        values = None if self.values is None else self.values[inside]
+        return CSR(offsets - offsets[0], self.columns[inside], values, self.width)
+
+    def transposed(self) -> CSR:
+        """[C, R] rows and columns exchanged."""
+        order_Z = np.argsort(self.columns, kind="stable")
+        values = None if self.values is None else self.values[order_Z]
+        return CSR(
+            _offsets(self.columns, self.width), self.row_of_entry[order_Z], values, len(self)
+        )
+
+    def toarray(self) -> FloatArray:
+        """[R, C] dense, float64."""
+        key_Z = self.row_of_entry * self.width + self.columns
+        dense_RC = np.bincount(key_Z, self.values, minlength=len(self) * self.width)
+        return dense_RC.reshape(self.shape).astype(np.float64)
+
+    def __matmul__(self, dense_CW: FloatArray) -> FloatArray:
+        """[R, W] product with a dense matrix, in its dtype.
+
+        Every row is computed by itself, so equal rows give equal results wherever they stand.
+        """
+        product_RW = np.zeros((len(self), dense_CW.shape[1]), dtype=dense_CW.dtype)
+        values = np.ones(len(self.columns)) if self.values is None else self.values
+        values = values.astype(dense_CW.dtype, copy=False)
+        bounds = self.offsets.tolist()
+        for row, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+            if start < stop:
+                lines_zW = dense_CW[self.columns[start:stop]]
+                np.matmul(values[start:stop], lines_zW, out=product_RW[row])
+        return product_RW
+
+
+def terms(left_RC: CSR, right: CSR) -> tuple[IntArray, FloatArray | None]:
+    """All terms of the product of two sparse matrices, before equal places are added up.
+
+    Returns:
+        key_T, row * width + column in the product, in order of rows; and weight_T, None where all
+        are 1.
+    """
+    repeat_Z = right.sizes[left_RC.columns]
+    # The entries of each row of the right that is called for, one row after the other.
+    before_Z = np.cumsum(repeat_Z) - repeat_Z
+    entry_T = np.repeat(right.offsets[left_RC.columns] - before_Z, repeat_Z)
+    entry_T += np.arange(len(entry_T))
+    key_T = np.repeat(left_RC.row_of_entry * right.width, repeat_Z)
+    key_T += right.columns[entry_T]
+    weight_T = None if right.values is None else right.values[entry_T]
+    if left_RC.values is not None:
+        factor_T = np.repeat(left_RC.values, repeat_Z)
+        weight_T = factor_T if weight_T is None else factor_T * weight_T
+    return key_T, weight_T
+
+
+def terms_in_blocks(
+    left_RC: CSR, right: CSR
+) -> Iterator[tuple[slice, IntArray, FloatArray | None]]:
+    """`terms`, a block of rows at a time; rows in a key count from the start of the block.
+
+    Memory is 40 bytes for each of TERMS_AT_A_TIME terms, or of the terms of the longest row if
+    these are more. For the pairs of items that stand together in histories (the product of "taken"
+    transposed and "taken") a row cannot have more terms than there are events.
+    """
+    terms_before = np.concatenate([[0], np.cumsum(right.sizes[left_RC.columns])])
+    for rows in blocks(np.diff(terms_before[left_RC.offsets]), TERMS_AT_A_TIME):
+        yield rows, *terms(left_RC[rows], right)
+
+
+def blocks(cost_R: IntArray, limit: int) -> Iterator[slice]:
+    """Consecutive rows that together cost no more than the limit; one row where it alone does."""
+    total_R = np.cumsum(cost_R)
+    start, spent = 0, 0
+    while start < len(cost_R):
+        stop = max(start + 1, int(np.searchsorted(total_R, spent + limit, side="right")))
+        yield slice(start, stop)
+        start, spent = stop, int(total_R[stop - 1])
+
+
+def sum_by_key(
+    key_E: IntArray, weight_E: FloatArray | None, cells: int
+) -> tuple[IntArray, FloatArray]:
+    """The sum of the positive weights of each key.
+
+    Args:
+        key_E: each in [0, cells).
+        weight_E: None: all are 1.
+        cells: how many keys there could be.
+
+    Returns:
+        the distinct keys in ascending order, and their sums in float64. Weights of one key are
+        added in the order given, so the sums do not depend on which other keys there are.
+    """
+    if cells <= CELLS_PER_ENTRY * len(key_E):
+        sums = np.bincount(key_E, weight_E, minlength=cells)
+        keys = np.flatnonzero(sums)
+        return keys, sums[keys].astype(np.float64, copy=False)
+    order_E = np.argsort(key_E, kind="stable")
+    sorted_E = key_E[order_E]
+    first_E = np.ones(len(sorted_E), dtype=bool)
+    first_E[1:] = sorted_E[1:] != sorted_E[:-1]
+    group_E = np.cumsum(first_E) - 1
+    sums = np.bincount(group_E, None if weight_E is None else weight_E[order_E])
+    return sorted_E[first_E], sums.astype(np.float64, copy=False)
+
+
+def _offsets(row_Z: IntArray, rows: int) -> IntArray:
+    """[R + 1] where the entries of each row start, once they are sorted by row."""
+    return np.concatenate([[0], np.cumsum(np.bincount(row_Z, minlength=rows))])
