@@ -1,4 +1,4 @@
-"""itemlm: item language models, from a catalogue and an event log to honest recommendations.
+"""itemlm: item language models, from a catalog and an event log to honest recommendations.
 
 import itemlm
 

@@ -14,7 +14,7 @@ from typing import Any
 from itemlm.cli.console import facts, show, show_json, warn
 from itemlm.cli.options import JsonOption
 
-LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "safetensors", "torch")
+LIBRARIES = ("numpy", "polars", "safetensors", "torch")
 GIB = 2**30
 
 

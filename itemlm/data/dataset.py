@@ -149,7 +149,7 @@ class Sequences:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """A catalogue and an event log, ready to learn from.
+    """A catalog and an event log, ready to learn from.
 
     Make one with `Dataset.from_files`, `Dataset.from_frames` or `itemlm.load("ml-100k")`.
 
@@ -194,7 +194,7 @@ class Dataset:
         on_error: OnError = "stop",
         encoding: str = "utf-8",
     ) -> Dataset:
-        """Read an event log, and optionally a catalogue and user profiles, from files.
+        """Read an event log, and optionally a catalog and user profiles, from files.
 
         CSV, TSV, JSON lines, Parquet and RecBole's atomic files (`.inter`, `.item`, `.user`) are
         read, gzipped too. Column names are guessed from the conventions of the field; `columns`

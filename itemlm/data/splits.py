@@ -330,7 +330,7 @@ def _rows_of(offsets: IntArray, values: IntArray, chosen: IntArray) -> tuple[Int
 
 
 def tied_events(sequences: Sequences) -> BoolArray | None:
-    """[E] events that have the same timestamp as a neighbour of the same user; None if untimed."""
+    """[E] events that have the same timestamp as a neighbor of the same user; None if untimed."""
     if sequences.timestamps is None:
         return None
     times, users = sequences.timestamps, sequences.user_rows

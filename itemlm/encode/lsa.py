@@ -6,9 +6,11 @@ together elsewhere, come out close. Directions are fitted on the texts given, so
 calls cannot be compared with each other.
 
 Deerwester, Dumais, Furnas, Landauer and Harshman, "Indexing by latent semantic analysis", JASIS
-1990.
+1990. The decomposition is that of Halko, Martinsson and Tropp, "Finding structure with randomness",
+SIAM Review 2011, algorithm 4.4.
 
-Shapes      N texts, M distinct texts, V words and word pairs, D width.
+Shapes      N texts, M distinct texts, V words and word pairs, D width, L directions sought.
+Memory      4 (M + 3 V) L bytes, with L = width + 10: 160 MB for 12,000 products.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itemlm.encode.tfidf import tfidf
+from itemlm.sparse import CSR
 from itemlm.types import ConfigError, DataError, FloatArray
 
 TINY = 100  # distinct texts; below, words that occur once are kept as well
 NEGLIGIBLE = 1e-5  # directions this weak, relative to the strongest, are rounding errors
+SPARE = 10  # directions sought beyond those wanted, which makes the last of these better
+POWERS = 5  # rounds that turn the directions found toward the strongest
 
 
 @dataclass(frozen=True, kw_only=True)
 class LSA:
-    """Latent semantic analysis with scikit-learn.
+    """Latent semantic analysis.
 
     Attributes:
         width: most numbers per vector; fewer where the texts span fewer directions.
@@ -62,27 +68,38 @@ class LSA:
         return vectors_ND
 
     def _fit(self, texts: list[str]) -> FloatArray:
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        words = TfidfVectorizer(
-            sublinear_tf=True,
-            ngram_range=(1, 2),
-            min_df=2 if len(texts) >= TINY else 1,
-            strip_accents="unicode",
-            dtype=np.float32,
-        )
-        try:
-            weights_MV = words.fit_transform(texts)
-        except ValueError as error:  # scikit-learn's "empty vocabulary"
+        weights_MV = tfidf(texts, min_texts=2 if len(texts) >= TINY else 1)
+        if 0 in weights_MV.shape:
             example = f"; the first is {texts[0]!r}" if texts else ""
             raise DataError(
                 f"none of the {len(texts)} distinct texts has a word to tell items apart"
                 f"{example}. Give the catalog titles or categories."
-            ) from error
-        svd = TruncatedSVD(min(self.width, *weights_MV.shape), random_state=self.seed)
-        with np.errstate(invalid="ignore"):  # a single text has no variance to explain
-            svd.fit(weights_MV)
-        strong = svd.singular_values_ > NEGLIGIBLE * svd.singular_values_[0]
-        vectors_MD: FloatArray = weights_MV @ svd.components_[strong].T
-        return vectors_MD.astype(np.float32)
+            )
+        return weights_MV @ strongest_directions(weights_MV, self.width, self.seed)
+
+
+def strongest_directions(weights_MV: CSR, width: int, seed: int) -> FloatArray:
+    """[V, D] the right singular vectors of the largest singular values, largest first.
+
+    Rounds of products with the matrix and its transpose draw random vectors into the space of the
+    strongest directions; within that small space the decomposition is exact.
+
+    Args:
+        weights_MV: float32.
+        width: most directions; fewer come back where the others are negligible.
+        seed: of the random vectors.
+    """
+    weights_VM = weights_MV.transposed()
+    texts, terms = weights_MV.shape
+    sought = min(width + SPARE, texts, terms)
+    rng = np.random.default_rng(seed)
+    basis_ML = rng.standard_normal((texts, sought), dtype=np.float32)
+    for _ in range(POWERS):
+        basis_ML = np.linalg.qr(weights_MV @ (weights_VM @ basis_ML)).Q
+    basis_VL = np.linalg.qr(weights_VM @ basis_ML).Q
+    small_LL = np.linalg.qr(weights_MV @ basis_VL, mode="r")  # same right singular vectors
+    _, value_L, turn_LL = np.linalg.svd(small_LL)
+    strong_L = value_L > NEGLIGIBLE * value_L[0]
+    strong_L[width:] = False
+    directions_VD: FloatArray = basis_VL @ turn_LL[strong_L].T
+    return directions_VD

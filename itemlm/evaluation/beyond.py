@@ -6,20 +6,22 @@ the whole catalog and are very novel. Read them beside accuracy.
 Sources     Vargas and Castells, RecSys 2011 (novelty as -log2 of popularity).
             Abdollahpouri et al., RMSE workshop 2019 (popularity lift).
             Steck, "Calibrated Recommendations", RecSys 2018 (calibration, by KL there).
-Shapes      Q questions, K places, N items, C categories.
+Shapes      Q questions, K places, N items, C categories; b questions of a block, L categories that
+            one list has.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from itemlm.sparse import CSR, sum_by_key, terms, terms_in_blocks
 from itemlm.types import FloatArray, IntArray, QueryBatch
 
 CATEGORY_COLUMNS = ("genres", "genre", "categories", "category", "tags", "topics")
+LISTS_AT_A_TIME = 64  # lists whose items are compared with each other together; bounds memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,16 +56,16 @@ class Categories:
 
     Attributes:
         column: the catalog's column they come from.
-        has_NC: sparse 0/1 matrix, with an empty row N for "no item" (row -1).
+        has_NC: 1 where an item has a category, with an empty row N for "no item" (row -1).
     """
 
     column: str
-    has_NC: Any
+    has_NC: CSR
 
     @property
     def share(self) -> float:
         """Share of the items that have a category."""
-        return float(np.mean(np.diff(self.has_NC.indptr)[:-1] > 0))
+        return float(np.mean(self.has_NC.sizes[:-1] > 0))
 
 
 def categories_of(catalog: pl.DataFrame) -> Categories | None:
@@ -71,8 +73,6 @@ def categories_of(catalog: pl.DataFrame) -> Categories | None:
 
     That is a column named like a category, or else any other column of lists of text.
     """
-    from scipy import sparse
-
     columns = [name for name in CATEGORY_COLUMNS if _holds_categories(catalog, name)]
     columns += [name for name, kind in catalog.schema.items() if kind == pl.List(pl.String)]
     if not columns:
@@ -81,11 +81,11 @@ def categories_of(catalog: pl.DataFrame) -> Categories | None:
     pairs = pl.DataFrame({"row": np.arange(catalog.height), "value": values})
     if values.dtype == pl.List:
         pairs = pairs.explode("value")
-    pairs = pairs.drop_nulls().unique(maintain_order=True)
+    pairs = pairs.drop_nulls()
     codes = pairs["value"].rank("dense").to_numpy().astype(np.int64) - 1
     shape = (catalog.height + 1, int(codes.max(initial=-1)) + 1)
-    entries = (np.ones(len(codes)), (pairs["row"].to_numpy(), codes))
-    return Categories(column=columns[0], has_NC=sparse.csr_matrix(entries, shape=shape))
+    has_NC = CSR.distinct(pairs["row"].to_numpy(), codes, shape)
+    return Categories(column=columns[0], has_NC=has_NC)
 
 
 def _holds_categories(catalog: pl.DataFrame, name: str) -> bool:
@@ -144,35 +144,24 @@ class BeyondAccuracy:
     def _intra_list_similarity(self, lists_QK: IntArray) -> float | None:
         if self.categories is None:
             return None
-        places = [self.categories.has_NC[lists_QK[:, place]] for place in range(lists_QK.shape[1])]
-        sizes = [np.diff(has_QC.indptr) for has_QC in places]
-        total_Q = np.zeros(len(lists_QK))
-        pairs_Q = np.zeros(len(lists_QK))
-        for second in range(1, len(places)):
-            for first in range(second):
-                shared_Q = np.asarray(places[first].multiply(places[second]).sum(axis=1)).ravel()
-                known_Q = (sizes[first] > 0) & (sizes[second] > 0)
-                either_Q = np.maximum(sizes[first] + sizes[second] - shared_Q, 1)
-                total_Q += shared_Q / either_Q
-                pairs_Q += known_Q
-        compared_Q = pairs_Q > 0
-        if not compared_Q.any():
-            return None
-        return float(np.mean(total_Q[compared_Q] / pairs_Q[compared_Q]))
+        starts = range(0, len(lists_QK), LISTS_AT_A_TIME)
+        blocks = [lists_QK[start : start + LISTS_AT_A_TIME] for start in starts]
+        found = [_list_similarity(lists_bK, self.categories) for lists_bK in blocks]
+        similar_Q = np.concatenate([np.empty(0), *found])
+        compared_Q = ~np.isnan(similar_Q)
+        return float(np.mean(similar_Q[compared_Q])) if compared_Q.any() else None
 
     def _calibration(self, lists_QK: IntArray) -> float | None:
         if self.categories is None:
             return None
         offsets = np.arange(0, lists_QK.size + 1, lists_QK.shape[1])
         list_tastes_QC = _tastes(offsets, lists_QK.ravel(), self.categories)
-        known_Q = (np.diff(self.history_tastes_QC.indptr) > 0) & (
-            np.diff(list_tastes_QC.indptr) > 0
-        )
+        known_Q = (self.history_tastes_QC.sizes > 0) & (list_tastes_QC.sizes > 0)
         if not known_Q.any():
             return None
-        history, shown = self.history_tastes_QC[known_Q], list_tastes_QC[known_Q]
-        divergence_Q = _entropy((history + shown) / 2) - (_entropy(history) + _entropy(shown)) / 2
-        return float(np.mean(divergence_Q))
+        between_Q = _entropy(_middle(self.history_tastes_QC, list_tastes_QC))
+        divergence_Q = between_Q - (_entropy(self.history_tastes_QC) + _entropy(list_tastes_QC)) / 2
+        return float(np.mean(divergence_Q[known_Q]))
 
 
 def gini(exposure_N: IntArray) -> float:
@@ -191,27 +180,75 @@ def _list_means(value_N: FloatArray | IntArray, lists_QK: IntArray) -> FloatArra
     return means_Q
 
 
-def _tastes(offsets: IntArray, item_rows: IntArray, categories: Categories) -> Any:
-    """Sparse tastes_QC: each item spreads weight 1 over its categories; rows sum to 1 or 0."""
-    from scipy import sparse
-
+def _list_similarity(lists_bK: IntArray, categories: Categories) -> FloatArray:
+    """[b] mean Jaccard similarity of two items of each list; NaN where no two have categories."""
+    lists, places = lists_bK.shape
     has_NC = categories.has_NC
-    spread_NC = _rows_to_one(has_NC)
-    rows = np.where(item_rows < 0, has_NC.shape[0] - 1, item_rows)
-    shape = (len(offsets) - 1, has_NC.shape[0])
-    events_QN = sparse.csr_matrix((np.ones(len(rows)), rows, offsets), shape=shape)
-    return _rows_to_one(events_QN @ spread_NC)
+    items = _events(np.arange(lists_bK.size + 1), lists_bK.ravel(), categories)
+    place_T, category_T = np.divmod(terms(items, has_NC)[0], has_NC.width)
+    # Number the categories anew within each list, so that dense tables stay small.
+    list_T = place_T // places
+    key_T = list_T * has_NC.width + category_T
+    distinct, number_T = np.unique(key_T, return_inverse=True)
+    first_b = np.searchsorted(distinct, np.arange(lists) * has_NC.width)
+    number_T = number_T - first_b[list_T]
+    has_bKL = np.zeros((lists, places, int(number_T.max(initial=-1)) + 1), dtype=np.float32)
+    has_bKL[list_T, place_T % places, number_T] = 1
+
+    first, second = np.triu_indices(places, 1)
+    shared = (has_bKL @ has_bKL.transpose(0, 2, 1))[:, first, second]
+    size_bK = has_bKL.sum(axis=2)
+    either = size_bK[:, first] + size_bK[:, second] - shared
+    compared = (size_bK[:, first] > 0) & (size_bK[:, second] > 0)
+    pairs_b = compared.sum(axis=1)
+    total_b = np.divide(shared, either, where=compared, out=np.zeros(either.shape)).sum(axis=1)
+    return np.divide(total_b, pairs_b, where=pairs_b > 0, out=np.full(lists, np.nan))
 
 
-def _rows_to_one(matrix: Any) -> Any:
-    from scipy import sparse
+def _events(offsets: IntArray, item_rows: IntArray, categories: Categories) -> CSR:
+    """[Q, N + 1] the items of each row; no item is the last column."""
+    width = len(categories.has_NC)
+    return CSR(offsets, np.where(item_rows < 0, width - 1, item_rows), None, width)
 
-    totals = np.asarray(matrix.sum(axis=1)).ravel()
-    return (sparse.diags(1 / np.where(totals > 0, totals, 1)) @ matrix).tocsr()
+
+def _tastes(offsets: IntArray, item_rows: IntArray, categories: Categories) -> CSR:
+    """[Q, C] each item spreads weight 1 over its categories; rows sum to 1 or 0."""
+    has_NC = categories.has_NC
+    share_Z = 1 / has_NC.sizes[has_NC.row_of_entry]
+    spread_NC = CSR(has_NC.offsets, has_NC.columns, share_Z, has_NC.width)
+    keys, sums = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    events_QN = _events(offsets, item_rows, categories)
+    for rows, key_T, share_T in terms_in_blocks(events_QN, spread_NC):
+        key_Z, sum_Z = sum_by_key(key_T, share_T, (rows.stop - rows.start) * has_NC.width)
+        keys.append(key_Z + rows.start * has_NC.width)
+        sums.append(sum_Z)
+    shape = (len(offsets) - 1, has_NC.width)
+    summed_QC = CSR.from_keys(np.concatenate(keys), np.concatenate(sums), shape)
+    return _rows_to_one(summed_QC)
 
 
-def _entropy(tastes_QC: Any) -> FloatArray:
+def _rows_to_one(matrix: CSR) -> CSR:
+    row_Z = matrix.row_of_entry
+    total_R = np.bincount(row_Z, matrix.values, minlength=len(matrix))
+    assert matrix.values is not None
+    return CSR(matrix.offsets, matrix.columns, matrix.values / total_R[row_Z], matrix.width)
+
+
+def _middle(one_QC: CSR, other_QC: CSR) -> CSR:
+    """The mean of two tables."""
+    assert one_QC.values is not None
+    assert other_QC.values is not None
+    keys = [table.row_of_entry * table.width + table.columns for table in (one_QC, other_QC)]
+    halves = np.concatenate([one_QC.values, other_QC.values]) / 2
+    cells = one_QC.shape[0] * one_QC.shape[1]
+    key_Z, value_Z = sum_by_key(np.concatenate(keys), halves, cells)
+    return CSR.from_keys(key_Z, value_Z, one_QC.shape)
+
+
+def _entropy(tastes_QC: CSR) -> FloatArray:
     """[Q] bits of each row."""
-    terms = tastes_QC.copy()
-    terms.data = -terms.data * np.log2(terms.data)
-    return np.asarray(terms.sum(axis=1)).ravel()
+    share_Z = tastes_QC.values
+    assert share_Z is not None
+    return np.bincount(
+        tastes_QC.row_of_entry, -share_Z * np.log2(share_Z), minlength=len(tastes_QC)
+    )

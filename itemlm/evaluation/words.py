@@ -100,11 +100,11 @@ def cautions(conditions: Conditions, results: Sequence[Result]) -> list[str]:
             f"Some lists have fewer than {conditions.k} items; the empty places count as misses: "
             f"{', '.join(short)}."
         )
-    one_seed = [r.name for r in results if r.seeds == 1 and r.name != conditions.oracle]
+    one_seed = [r.name for r in results if r.seeds == 1 and r.cost.epochs]
     if one_seed:
         sentences.append(
             f"One seed only: {', '.join(one_seed)}. Intervals tell how the figures move with other "
-            "users, not with another run of training, where chance has a part in it."
+            "users, not with another run of training."
         )
     return sentences
 

@@ -110,16 +110,12 @@ def nearest(x_ND: Vectors, centers_KD: Vectors) -> tuple[IntArray, Vectors]:
 
 def means(x_ND: Vectors, group_N: IntArray) -> Vectors:
     """[K, D] the mean of each group, summed in float64: that of equal vectors is that vector."""
-    from scipy.sparse import csr_array
-
     counts_K = np.bincount(group_N)
     sums_KD = np.zeros((len(counts_K), x_ND.shape[1]))
     for block in _blocks(len(x_ND), x_ND.shape[1]):
-        size = len(group_N[block])
-        member_bK = csr_array(
-            (np.ones(size), group_N[block], np.arange(size + 1)), shape=(size, len(counts_K))
-        )
-        sums_KD += member_bK.T @ x_ND[block]
+        order = np.argsort(group_N[block], kind="stable")
+        groups, starts = np.unique(group_N[block][order], return_index=True)
+        sums_KD[groups] += np.add.reduceat(x_ND[block][order], starts, axis=0, dtype=np.float64)
     return (sums_KD / counts_K[:, None]).astype(np.float32)
 
 

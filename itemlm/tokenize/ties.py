@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from itemlm.tokenize.assignment import cheapest_assignment
 from itemlm.tokenize.kmeans import Vectors
 from itemlm.tokenize.lookup import prefix_groups
 from itemlm.types import IntArray
@@ -34,8 +35,6 @@ def spread_ties(
         seed: where a prefix has more than K items, they are dealt at random into hands of K, and a
             code is used once per hand.
     """
-    from scipy.optimize import linear_sum_assignment
-
     tied_N = np.bincount(groups_N := prefix_groups(codes_NS))[groups_N] > 1
     prefix_N = prefix_groups(codes_NS[:, :-1])
     rng = np.random.default_rng(seed)
@@ -53,6 +52,5 @@ def spread_ties(
             hand = rows_M[first : first + len(codebook_KH)]
             # Squared distance up to a term that depends on the item alone.
             cost_MK = length_K - 2 * (residual_NH[hand] @ codebook_KH.T)
-            places, last_codes = linear_sum_assignment(cost_MK)
-            spread_NS[hand[places], -1] = last_codes
+            spread_NS[hand, -1] = cheapest_assignment(cost_MK)
     return spread_NS

@@ -129,7 +129,7 @@ class Run:
         questions: int = 100_000,
         validate_every: int = 1,
     ) -> None:
-        """Minimise an objective; the model ends with the weights of its best epoch.
+        """Minimize an objective; the model ends with the weights of its best epoch.
 
         Args:
             model: moved to the run's device.

@@ -19,17 +19,17 @@ MAY_IMPORT = {
     "sparse": "types",
     "data": "types config",
     "text": "types data",
-    "evaluation": "types data",
+    "evaluation": "types data sparse",
     "recommender": "types config data",
     "nn": "types sample",
-    "encode": "types data",
+    "encode": "types data sparse",
     "tokenize": "types config data",
     "sample": "types data",
     "objectives": "types sample",
     "train": "types data evaluation sample objectives",
     "retrieve": "types data recommender sample tokenize",
-    "papers": "types config data text recommender nn encode tokenize sample objectives train "
-    "retrieve",
+    "papers": "types config sparse data text recommender nn encode tokenize sample objectives "
+    "train retrieve",
     "fitting": "types config data recommender train papers",
     "comparison": "types data evaluation recommender papers fitting",
     "cli": "types config data text evaluation recommender encode tokenize train papers fitting "
@@ -115,13 +115,16 @@ def test_the_front_door_opens_on_everything_it_names():
         _ = itemlm.nonsense
 
 
-def test_classics_and_evaluation_need_no_torch():
+def test_what_is_not_in_the_core_is_not_needed():
     code = """
 import sys
-sys.modules["torch"] = None  # as if it were not installed
+for absent in ("torch", "scipy", "sklearn", "pandas"):
+    sys.modules[absent] = None  # as if it were not installed
 import itemlm
 world = itemlm.world(users=60, items=40)
 print(itemlm.compare(["popularity", "itemknn", "ease"], world.dataset)["ease"]["N@10"].mean > 0)
+from itemlm.encode.lsa import LSA
+print(len(LSA(width=4).encode(itemlm.describe(world.dataset))))
 try:
     itemlm.fit("sasrec", world.dataset)
 except itemlm.ItemlmError as error:
@@ -129,5 +132,6 @@ except itemlm.ItemlmError as error:
 """
     assert run(code).splitlines() == [
         "True",
+        "40",
         "'sasrec' needs an optional part. Run: pip install 'itemlm[torch]'",
     ]

@@ -87,7 +87,7 @@ class Config:
 
 
 def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
-    """Describe, tokenise, and train on a dataset."""
+    """Describe, tokenize, and train on a dataset."""
     # 1. Describe every item with a vector made from its text.
     encoder = encoder_named(config.encoder)
     vectors_ND = run.keep("vectors", lambda: encoder.encode(describe(dataset)))

@@ -5,7 +5,7 @@ Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. arXiv:1
 The idea    One pass over a history gives a training signal at every position, because a causal
             mask hides each answer; the item table that reads the history also scores the answer.
 Departures  Full-softmax cross-entropy by default; `Config.as_published()` restores binary
-            cross-entropy with one negative. Keys and values are normalised like queries (a standard
+            cross-entropy with one negative. Keys and values are normalized like queries (a standard
             pre-norm block), with RMSNorm. Positions count back from the newest event. Histories
             longer than `length` are trained on in several windows.
 Measured    docs/papers/sasrec.md
@@ -44,7 +44,8 @@ class Config:
     loss: Literal["softmax", "bce"] = "softmax"  # over the catalog, or against negatives
     negatives: int = 1  # per target, for bce
     epochs: int = 40  # at most, and the length of the learning rate's schedule
-    patience: int = 6  # epochs without a better validation NDCG@10
+    patience: int = 6  # validations without a better NDCG@10
+    validate_every: int = 1  # epochs
     batch_size: int = 128  # windows of histories
     learning_rate: float = 1e-3  # the highest
     weight_decay: float = 0.1  # of AdamW
@@ -52,7 +53,9 @@ class Config:
     @classmethod
     def as_published(cls) -> Config:
         """The paper's loss, and its dropout for sparse data."""
-        return cls(loss="bce", dropout=0.5, weight_decay=0.0, epochs=300, patience=30)
+        return cls(
+            loss="bce", dropout=0.5, weight_decay=0.0, epochs=300, patience=4, validate_every=10
+        )
 
 
 class SASRec(nn.Module):
@@ -113,6 +116,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> DotProduct:
         config.epochs,
         validate=recommender,
         patience=config.patience,
+        validate_every=config.validate_every,
     )
     return recommender
 

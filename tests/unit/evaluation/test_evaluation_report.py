@@ -66,7 +66,11 @@ def report() -> Report:
             {"item_id": range(ITEMS), "genres": [["a"], ["a", "b"]] * (ITEMS // 2)}
         ),
         oracle="oracle",
-        costs={"sasrec": Cost(fit_seconds=3, parameters=1000), "popularity": Cost(fit_seconds=0.1)},
+        costs={
+            "sasrec": Cost(fit_seconds=3, parameters=1000, epochs=9),
+            "popularity": Cost(fit_seconds=0.1),
+            "<i>$x_1$ & co": Cost(epochs=4),  # trained, and once only
+        },
         bootstrap=100,
     )
 
@@ -138,7 +142,7 @@ def test_findings_say_who_is_better_and_cautions_what_to_doubt(report: Report) -
     assert re.search(r"Equal scores.* popularity \(\d+%\)", cautions)
     assert "fewer than 10 items" in cautions
     assert "<i>$x_1$ & co (100.0%)" in cautions
-    assert "One seed only: popularity, <i>$x_1$ & co." in cautions
+    assert "One seed only: <i>$x_1$ & co." in cautions
 
 
 def test_the_page_is_self_contained(page: str) -> None:
