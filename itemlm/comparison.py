@@ -90,14 +90,9 @@ def compare(
                 )
             )
         fitted[name] = list(of_seeds)
-        first = of_seeds[0]
-        costs[name] = Cost(
-            fit_seconds=sum(model.card["fit seconds"] for model in of_seeds) / len(of_seeds),
-            parameters=first.parameters,
-            epochs=len(first.card["history"]) or None,
-        )
-        if first.card["history"]:
-            curves[name] = first.card["history"]
+        costs[name] = cost_of(*of_seeds)
+        if of_seeds[0].card["history"]:
+            curves[name] = of_seeds[0].card["history"]
     say("evaluating")
     if oracle is not None:
         fitted["oracle"] = [oracle]
@@ -113,3 +108,13 @@ def compare(
         report.to_json(Path(folder) / "report.json")
         report.to_html(Path(folder) / "report.html", title=dataset.name, curves=curves)
     return report
+
+
+def cost_of(*of_seeds: Recommender) -> Cost:
+    """What fitting cost, by the cards of one model's seeds: the mean of the seconds."""
+    first = of_seeds[0]
+    return Cost(
+        fit_seconds=sum(model.card["fit seconds"] for model in of_seeds) / len(of_seeds),
+        parameters=first.parameters,
+        epochs=len(first.card["history"]) or None,
+    )

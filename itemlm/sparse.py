@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class CSR:
         """[Z] the row that each entry belongs to."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    @property
+    def weights(self) -> FloatArray:
+        """[Z] the values, also where all are 1."""
+        return np.ones(len(self.columns)) if self.values is None else self.values
+
     def __getitem__(self, rows: slice) -> CSR:
         """Consecutive rows; nothing is copied but offsets."""
         offsets = self.offsets[rows.start : rows.stop + 1]
@@ -94,10 +100,8 @@ class CSR:
         Every row is computed by itself, so equal rows give equal results wherever they stand.
         """
         product_RW = np.zeros((len(self), dense_CW.shape[1]), dtype=dense_CW.dtype)
-        values = np.ones(len(self.columns)) if self.values is None else self.values
-        values = values.astype(dense_CW.dtype, copy=False)
-        bounds = self.offsets.tolist()
-        for row, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        values = self.weights.astype(dense_CW.dtype, copy=False)
+        for row, (start, stop) in enumerate(pairwise(self.offsets.tolist())):
             if start < stop:
                 lines_zW = dense_CW[self.columns[start:stop]]
                 np.matmul(values[start:stop], lines_zW, out=product_RW[row])

@@ -19,6 +19,8 @@ from itemlm.cli.options import (
     ProtocolOption,
     SetOption,
     Split,
+    Ties,
+    TiesOption,
     UsersOption,
     paper_names,
 )
@@ -45,6 +47,7 @@ def evaluate(
     users: UsersOption = None,
     column: ColumnOption = None,
     protocol: ProtocolOption = Split.LEAVE_ONE_OUT,
+    ties: TiesOption = Ties.SHUFFLE,
     part: Annotated[
         Part, typer.Option(help="Choose settings by validation; report test once.")
     ] = Part.TEST,
@@ -65,9 +68,10 @@ def evaluate(
     ```
     """
     import itemlm
+    from itemlm.comparison import cost_of
 
     dataset = open_data(data, items, users, column)
-    split = dataset.split(protocol.protocol())
+    split = dataset.split(protocol.protocol(ties))
     recommenders = {}
     for name, folder in _names(folders).items():
         recommender = itemlm.load_recommender(folder)
@@ -86,6 +90,7 @@ def evaluate(
         split.test if part is Part.TEST else split.validation,
         catalog=dataset.catalog,
         oracle="oracle" if oracle else None,
+        costs={name: cost_of(recommender) for name, recommender in recommenders.items()},
     )
     if html is not None:
         report.to_html(html, title=dataset.name)
@@ -108,6 +113,7 @@ def compare(
     users: UsersOption = None,
     column: ColumnOption = None,
     protocol: ProtocolOption = Split.LEAVE_ONE_OUT,
+    ties: TiesOption = Ties.SHUFFLE,
     seeds: Annotated[int, typer.Option(min=1, help="Fits of each paper that is random.")] = 1,
     settings: SetOption = None,
     folder: Annotated[
@@ -135,12 +141,13 @@ def compare(
     import itemlm
 
     dataset = open_data(data, items, users, column)
-    folder = folder or Path("reports") / f"{dataset.name}-{protocol.value}"
+    order = "" if ties is Ties.SHUFFLE else f"-{ties.value}"
+    folder = folder or Path("reports") / f"{dataset.name}-{protocol.value}{order}"
     with resumable(folder):
         report = itemlm.compare(
             names,
             dataset,
-            protocol=protocol.protocol(),
+            protocol=protocol.protocol(ties),
             seeds=seeds,
             settings=settings_by_model(settings, names),
             oracle=oracle_of(data),

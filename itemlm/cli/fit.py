@@ -16,6 +16,8 @@ from itemlm.cli.options import (
     ItemsOption,
     SetOption,
     Split,
+    Ties,
+    TiesOption,
     UsersOption,
     paper_names,
 )
@@ -48,6 +50,7 @@ def fit(
             show_default="everything is learned from",
         ),
     ] = None,
+    ties: TiesOption = Ties.SHUFFLE,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     refit: Annotated[
         bool,
@@ -74,7 +77,7 @@ def fit(
 
     dataset, validation = open_data(data, items, users, column), None
     if protocol is not None:
-        dataset, validation, _ = dataset.split(protocol.protocol())
+        dataset, validation, _ = dataset.split(protocol.protocol(ties))
     folder = out or Path("runs") / f"{paper}-{dataset.name}-seed{seed}"
     if (folder / "run.json").exists():
         say(f"{folder} holds this run already: going on where it ended.")

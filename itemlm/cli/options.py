@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from itemlm.data.splits import Protocol
+    from itemlm.data.splits import Ties as Order
 
 # --- Completion ---------------------------------------------------------------------------------
 
@@ -94,6 +95,17 @@ JsonOption = Annotated[
 ]
 
 
+class Ties(StrEnum):
+    """What becomes of a user's events with equal timestamps, by name."""
+
+    SHUFFLE = "shuffle"
+    AS_GIVEN = "as-given"
+
+    def order(self) -> Order:
+        """As splits call it."""
+        return "shuffle" if self is Ties.SHUFFLE else "as_given"
+
+
 class Split(StrEnum):
     """How questions are held out, by name."""
 
@@ -101,13 +113,16 @@ class Split(StrEnum):
     TEMPORAL = "temporal"
     USER_HOLDOUT = "user-holdout"
 
-    def protocol(self) -> Protocol:
-        """The protocol with its default settings."""
+    def protocol(self, ties: Ties) -> Protocol:
+        """The protocol with its default settings but for the order of ties."""
         from itemlm.data.splits import GlobalTemporal, LeaveOneOut, UserHoldout
 
+        order = ties.order()
         if self is Split.TEMPORAL:
-            return GlobalTemporal()
-        return LeaveOneOut() if self is Split.LEAVE_ONE_OUT else UserHoldout()
+            return GlobalTemporal(ties=order)
+        if self is Split.LEAVE_ONE_OUT:
+            return LeaveOneOut(ties=order)
+        return UserHoldout(ties=order)
 
 
 _SPLIT_HELP = (
@@ -115,3 +130,11 @@ _SPLIT_HELP = (
     "users who are not trained on."
 )
 ProtocolOption = Annotated[Split, typer.Option("--protocol", help=_SPLIT_HELP)]
+TiesOption = Annotated[
+    Ties,
+    typer.Option(
+        "--ties",
+        help="A user's events of the same moment: shuffled by seed, or in the order of the file, "
+        "which may give answers away.",
+    ),
+]

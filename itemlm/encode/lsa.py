@@ -10,7 +10,8 @@ Deerwester, Dumais, Furnas, Landauer and Harshman, "Indexing by latent semantic 
 SIAM Review 2011, algorithm 4.4.
 
 Shapes      N texts, M distinct texts, V words and word pairs, D width, L directions sought.
-Memory      4 (M + 3 V) L bytes, with L = width + 10: 160 MB for 12,000 products.
+Memory      About 32 (M + V) L bytes, with L = width + 10, besides the texts and the weights: 0.3 GB
+            for 12,000 products with 22,000 words and pairs.
 """
 
 from __future__ import annotations

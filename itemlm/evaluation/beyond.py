@@ -192,7 +192,7 @@ def _list_similarity(lists_bK: IntArray, categories: Categories) -> FloatArray:
     distinct, number_T = np.unique(key_T, return_inverse=True)
     first_b = np.searchsorted(distinct, np.arange(lists) * has_NC.width)
     number_T = number_T - first_b[list_T]
-    has_bKL = np.zeros((lists, places, int(number_T.max(initial=-1)) + 1), dtype=np.float32)
+    has_bKL = np.zeros((lists, places, int(number_T.max(initial=-1)) + 1))
     has_bKL[list_T, place_T % places, number_T] = 1
 
     first, second = np.triu_indices(places, 1)
@@ -202,7 +202,9 @@ def _list_similarity(lists_bK: IntArray, categories: Categories) -> FloatArray:
     compared = (size_bK[:, first] > 0) & (size_bK[:, second] > 0)
     pairs_b = compared.sum(axis=1)
     total_b = np.divide(shared, either, where=compared, out=np.zeros(either.shape)).sum(axis=1)
-    return np.divide(total_b, pairs_b, where=pairs_b > 0, out=np.full(lists, np.nan))
+    similar_b: FloatArray = np.full(lists, np.nan)
+    np.divide(total_b, pairs_b, where=pairs_b > 0, out=similar_b)
+    return similar_b
 
 
 def _events(offsets: IntArray, item_rows: IntArray, categories: Categories) -> CSR:
@@ -216,7 +218,8 @@ def _tastes(offsets: IntArray, item_rows: IntArray, categories: Categories) -> C
     has_NC = categories.has_NC
     share_Z = 1 / has_NC.sizes[has_NC.row_of_entry]
     spread_NC = CSR(has_NC.offsets, has_NC.columns, share_Z, has_NC.width)
-    keys, sums = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    keys: list[IntArray] = [np.empty(0, dtype=np.int64)]
+    sums: list[FloatArray] = [np.empty(0)]
     events_QN = _events(offsets, item_rows, categories)
     for rows, key_T, share_T in terms_in_blocks(events_QN, spread_NC):
         key_Z, sum_Z = sum_by_key(key_T, share_T, (rows.stop - rows.start) * has_NC.width)
@@ -229,17 +232,14 @@ def _tastes(offsets: IntArray, item_rows: IntArray, categories: Categories) -> C
 
 def _rows_to_one(matrix: CSR) -> CSR:
     row_Z = matrix.row_of_entry
-    total_R = np.bincount(row_Z, matrix.values, minlength=len(matrix))
-    assert matrix.values is not None
-    return CSR(matrix.offsets, matrix.columns, matrix.values / total_R[row_Z], matrix.width)
+    total_R = np.bincount(row_Z, matrix.weights, minlength=len(matrix))
+    return CSR(matrix.offsets, matrix.columns, matrix.weights / total_R[row_Z], matrix.width)
 
 
 def _middle(one_QC: CSR, other_QC: CSR) -> CSR:
     """The mean of two tables."""
-    assert one_QC.values is not None
-    assert other_QC.values is not None
     keys = [table.row_of_entry * table.width + table.columns for table in (one_QC, other_QC)]
-    halves = np.concatenate([one_QC.values, other_QC.values]) / 2
+    halves = np.concatenate([one_QC.weights, other_QC.weights]) / 2
     cells = one_QC.shape[0] * one_QC.shape[1]
     key_Z, value_Z = sum_by_key(np.concatenate(keys), halves, cells)
     return CSR.from_keys(key_Z, value_Z, one_QC.shape)
@@ -247,8 +247,5 @@ def _middle(one_QC: CSR, other_QC: CSR) -> CSR:
 
 def _entropy(tastes_QC: CSR) -> FloatArray:
     """[Q] bits of each row."""
-    share_Z = tastes_QC.values
-    assert share_Z is not None
-    return np.bincount(
-        tastes_QC.row_of_entry, -share_Z * np.log2(share_Z), minlength=len(tastes_QC)
-    )
+    bits_Z = -tastes_QC.weights * np.log2(tastes_QC.weights)
+    return np.bincount(tastes_QC.row_of_entry, bits_Z, len(tastes_QC)).astype(np.float64)

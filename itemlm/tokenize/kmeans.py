@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from itemlm.sparse import CSR
 from itemlm.types import ConfigError, DataError, FloatArray, IntArray
 
 Vectors = npt.NDArray[np.float32]
@@ -113,9 +114,9 @@ def means(x_ND: Vectors, group_N: IntArray) -> Vectors:
     counts_K = np.bincount(group_N)
     sums_KD = np.zeros((len(counts_K), x_ND.shape[1]))
     for block in _blocks(len(x_ND), x_ND.shape[1]):
-        order = np.argsort(group_N[block], kind="stable")
-        groups, starts = np.unique(group_N[block][order], return_index=True)
-        sums_KD[groups] += np.add.reduceat(x_ND[block][order], starts, axis=0, dtype=np.float64)
+        group_b = group_N[block]
+        member_bK = CSR(np.arange(len(group_b) + 1), group_b, None, len(counts_K))
+        sums_KD += member_bK.transposed() @ x_ND[block].astype(np.float64)
     return (sums_KD / counts_K[:, None]).astype(np.float32)
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "recommender": "types config data",
     "nn": "types sample",
     "encode": "types data sparse",
-    "tokenize": "types config data",
+    "tokenize": "types config sparse data",
     "sample": "types data",
     "objectives": "types sample",
     "train": "types data evaluation sample objectives",
@@ -124,7 +124,8 @@ import itemlm
 world = itemlm.world(users=60, items=40)
 print(itemlm.compare(["popularity", "itemknn", "ease"], world.dataset)["ease"]["N@10"].mean > 0)
 from itemlm.encode.lsa import LSA
-print(len(LSA(width=4).encode(itemlm.describe(world.dataset))))
+from itemlm.text.describe import describe
+print(len(LSA(width=4).encode(describe(world.dataset))))
 try:
     itemlm.fit("sasrec", world.dataset)
 except itemlm.ItemlmError as error:

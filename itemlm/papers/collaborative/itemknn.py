@@ -118,7 +118,7 @@ class ItemKNN(Recommender):
         return {
             "offsets": self.similar_NN.offsets,
             "item_rows": self.similar_NN.columns,
-            "similarities": self.similar_NN.values,
+            "similarities": self.similar_NN.weights,
             "filler": self.filler_N,
         }
 

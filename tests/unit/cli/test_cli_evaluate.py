@@ -44,6 +44,12 @@ def test_every_protocol_and_part_can_be_asked(protocol, part, itemlm, itemlm_jso
     assert conditions["split"].startswith(words.get(protocol, "user hold-out"))
 
 
+def test_ties_can_be_left_in_the_order_of_the_file(itemlm, itemlm_json, data):
+    fit(itemlm, data, "model", "--protocol", "leave-one-out", "--ties", "as-given")
+    report = itemlm_json("evaluate", "model", "--data", data, "--ties", "as-given")
+    assert report["conditions"]["split"].endswith("ties in the order given")
+
+
 def test_models_of_one_name_are_told_apart_by_their_path(itemlm, itemlm_json, data):
     for out in ("a/model", "b/model"):
         fit(itemlm, data, out, "--protocol", "leave-one-out")

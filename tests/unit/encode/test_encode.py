@@ -25,7 +25,7 @@ TEXTS = [
 
 
 def test_similar_texts_are_closer_than_others():
-    vectors = LSA(width=3).encode(TEXTS)
+    vectors = LSA(width=2).encode(TEXTS)
     red, blue, _, shampoo, conditioner, _ = vectors
     assert red @ blue > 0.7 > 0.2 > red @ shampoo
     assert shampoo @ conditioner > 0.7

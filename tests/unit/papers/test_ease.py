@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itemlm import sparse
 from itemlm.data.dataset import Dataset
 from itemlm.papers.collaborative import ease, popularity
 from itemlm.papers.collaborative.ease import Config, fit, restore
@@ -84,7 +85,17 @@ def test_blocks_of_lines_change_nothing(monkeypatch):
     data = dataset_of("abcdef", "fedcba", "acf", "bdf")
     whole = fit(data, Config(l2=1), NO_RUN).weights_NN
     monkeypatch.setattr(ease, "ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr(sparse, "TERMS_AT_A_TIME", 4)
     np.testing.assert_allclose(fit(data, Config(l2=1), NO_RUN).weights_NN, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 7, 40, 100])
+def test_the_inverse_agrees_with_numpy(monkeypatch, rows_at_a_time):
+    monkeypatch.setattr(ease, "ROWS_AT_A_TIME", rows_at_a_time)
+    factor = np.random.default_rng(0).normal(size=(60, 40))
+    matrix_NN = (factor.T @ factor + 5 * np.eye(40)).astype(np.float32)
+    expected_NN = -np.linalg.inv(matrix_NN.astype(np.float64))
+    np.testing.assert_allclose(ease._minus_inverse(matrix_NN, 5), expected_NN, atol=1e-6)
 
 
 def test_the_data_stay_as_they_are():

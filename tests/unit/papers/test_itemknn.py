@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itemlm import sparse
 from itemlm.data.dataset import Dataset
 from itemlm.papers.collaborative import itemknn, popularity
 from itemlm.papers.collaborative.itemknn import Config, fit, restore
@@ -159,11 +160,24 @@ def test_equals_the_definition(histories, config, query):
             assert -1 <= score < 0
 
 
+def test_plain_agrees_with_a_product_of_scipy_matrices():
+    scipy_sparse = pytest.importorskip("scipy.sparse", reason="the oracle is scipy's")
+    rng = np.random.default_rng(0)
+    data = dataset_of(*("".join(rng.choice(list("abcdef"), 4)) for _ in range(30)))
+    rows, users = data.sequences.item_rows, data.sequences.user_rows
+    taken_UN = scipy_sparse.csr_array((np.ones(len(rows)), (users, rows))).astype(bool).astype(int)
+    together_NN = (taken_UN.T @ taken_UN).toarray() * (1 - np.eye(6))
+    expected_NN = together_NN / np.sqrt(np.outer(data.item_counts, data.item_counts))
+    found_NN = fit(data, Config.plain(), NO_RUN).similar_NN.toarray()
+    np.testing.assert_allclose(found_NN, expected_NN, rtol=1e-6)
+
+
 @pytest.mark.parametrize("config", [Config(), Config.plain()])
 def test_blocks_of_items_change_nothing(config, monkeypatch):
     data = dataset_of("abcdef", "fedcba", "acf", "bdf")
     whole = fit(data, config, NO_RUN).similar_NN.toarray()
-    monkeypatch.setattr(itemknn, "ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr(itemknn, "PAIRS_AT_A_TIME", 4)
+    monkeypatch.setattr(sparse, "TERMS_AT_A_TIME", 4)
     np.testing.assert_array_equal(fit(data, config, NO_RUN).similar_NN.toarray(), whole)
 
 
