@@ -8,6 +8,7 @@ seconds and no PyTorch, and cannot collapse to a few codes as RQ-VAE can. Used a
 Measured on Amazon Beauty with two text encoders, each against leaving it out:
 
     directions first    vectors at unit length, then centered: more nearest neighbors share codes
+                        (of one encoder; the other's vectors have unit length anyway)
     groups by direction each level groups residuals at unit length (layer-wise normalized, as GRID
                         does), yet its codewords are means of the residuals as they are, so codes
                         still add up to a vector. Later levels are used up to three times as evenly

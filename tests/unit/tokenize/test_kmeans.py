@@ -109,13 +109,14 @@ def test_a_rare_vector_that_the_starting_sample_misses_still_gets_a_center(monke
 
 
 def test_a_center_that_lost_its_vectors_moves_to_the_worst_served_one():
-    # Center 1 has no vector. Distances to center 0 are 0, 1 and 49: the last begins group 1.
-    x_ND = np.array([[0.0], [1.0], [7.0]], dtype=np.float32)
+    # Center 1 has no vector. Squared distances to center 0 are 0, 1, 49 and 64: the last vector
+    # begins group 1 and takes the third along, which is at 1 from it.
+    x_ND = np.array([[0.0], [1.0], [7.0], [8.0]], dtype=np.float32)
     group_N, filled = kmeans._fill(
-        x_ND, np.array([[0.0], [100.0]], dtype=np.float32), np.array([0, 0, 0]), 2
+        x_ND, np.array([[0.0], [100.0]], dtype=np.float32), np.array([0, 0, 0, 0]), 2
     )
     assert filled
-    assert group_N.tolist() == [0, 0, 1]
+    assert group_N.tolist() == [0, 0, 1, 1]
 
 
 def test_means_do_not_depend_on_blocks(monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from itemlm.tokenize.kmeans import nearest
+from itemlm.tokenize.quality import quality
 from itemlm.tokenize.random_ids import random_tokens
 from itemlm.tokenize.residual_kmeans import residual_kmeans
 from itemlm.types import ConfigError, DataError
@@ -46,6 +47,17 @@ def test_every_level_loses_less():
     assert lost[0] == pytest.approx(1, abs=1e-6)  # no code: only the mean is known
     assert lost == sorted(lost, reverse=True)
     assert lost[1] < 0.2  # shelves are most of the variance
+
+
+def test_later_codes_are_used_evenly_though_few_items_leave_over_much():
+    # Noise whose size varies a lot from item to item. Groups by distance would spend codes on the
+    # few items with the most noise and put nearly all others under one code: a perplexity of 2.5.
+    rng = np.random.default_rng(0)
+    size_N1 = np.exp(1.5 * rng.normal(size=(1000, 1)))
+    vectors_ND = rng.normal(size=(4, 16))[rng.integers(4, size=1000)]
+    vectors_ND = vectors_ND + 0.02 * size_N1 * rng.normal(size=(1000, 16))
+    tokens = residual_kmeans(vectors_ND, levels=2, codes=32, spread=False)
+    assert quality(tokens).perplexity[1] > 10
 
 
 def test_only_directions_matter():

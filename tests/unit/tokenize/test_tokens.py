@@ -61,6 +61,15 @@ def test_sixty_four_levels_of_a_thousand_codes_do_not_overflow():
     assert tokens.decode(asked).tolist() == [2, 0, 1, -1]
 
 
+def test_a_key_leaves_room_for_the_rank_before_it():
+    # The last two levels fill 61 bits. With the rank of the first two above them, ranks 0, 8 and 16
+    # would be the same in 64 bits, since 8 * 2^61 = 2^64.
+    codes_NL = np.zeros((20, 4), dtype=np.int64)
+    codes_NL[:, 0] = np.arange(20)
+    tokens = ItemTokens(codes_NL, (2**31, 2**30, 2**31, 2**30))
+    assert tokens.decode(codes_NL).tolist() == list(range(20))
+
+
 def test_unknown_rows_and_wrong_widths_are_refused():
     with pytest.raises(DataError, match=r"no item in row 4; rows run from 0 to 3"):
         four_items().encode(np.array([0, 4]))
