@@ -45,7 +45,7 @@ class Quality:
             including this level; None without vectors.
         chance: the same for two items at random.
         lost: share of the variance of vectors that the codes up to here lose; None without vectors
-            or without codebooks.
+            of the fitted width, or without codebooks.
     """
 
     items: int
@@ -128,8 +128,9 @@ def quality(
             float(np.mean(group_N[neighbors_QK] == group_N[rows_Q, None])) if len(rows_Q) else 0.0
             for group_N in prefixes[1:]
         )
-        if tokens.quantizer is not None:
-            error = tokens.quantizer.reconstruction_error
+        quantizer = tokens.quantizer
+        if quantizer is not None and len(quantizer.mean_D) == direction_ND.shape[1]:
+            error = quantizer.reconstruction_error
             lost = tuple(
                 error(direction_ND, codes_NS[:, : level + 1]) for level in range(len(sizes))
             )

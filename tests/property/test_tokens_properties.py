@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlm.tokenize.lookup import prefix_groups
@@ -31,6 +31,7 @@ def small_vectors(draw):
     return np.array(draw(values), dtype=np.float64).reshape(items, width)
 
 
+@settings(deadline=None)
 @given(semantic_codes(), st.integers(0, 5))
 def test_unique_keeps_semantic_codes_and_separates_every_item(codes, seed):
     codes_NS, sizes = codes
@@ -40,6 +41,7 @@ def test_unique_keeps_semantic_codes_and_separates_every_item(codes, seed):
     assert len(set(rows)) == len(rows)
 
 
+@settings(deadline=None)
 @given(semantic_codes(), st.randoms(use_true_random=False))
 def test_decode_is_a_dictionary(codes, random):
     """A dictionary from tuples to rows says the same, of items and of tuples beside them."""
@@ -54,6 +56,7 @@ def test_decode_is_a_dictionary(codes, random):
     assert tokens.decode(tokens.codes_NL).tolist() == list(range(len(tokens)))
 
 
+@settings(deadline=None)
 @given(semantic_codes())
 def test_prefix_groups_are_those_of_sorted_tuples(codes):
     codes_NS, _ = codes
@@ -62,6 +65,7 @@ def test_prefix_groups_are_those_of_sorted_tuples(codes):
     assert prefix_groups(codes_NS).tolist() == [number[codes] for codes in tuples]
 
 
+@settings(deadline=None)
 @given(small_vectors(), st.integers(1, 3), st.integers(1, 6), st.booleans())
 def test_any_vectors_get_unique_codes_within_the_asked_sizes(vectors_ND, levels, codes, spread):
     tokens = residual_kmeans(vectors_ND, levels, codes, spread=spread)
@@ -70,6 +74,7 @@ def test_any_vectors_get_unique_codes_within_the_asked_sizes(vectors_ND, levels,
     assert np.isfinite(tokens.quantizer.reconstruct(tokens.semantic_codes)).all()
 
 
+@settings(deadline=None)
 @given(small_vectors(), small_vectors(), st.integers(0, 3))
 def test_appending_moves_no_code_and_stays_unique_or_says_that_it_is_full(known, new, spare):
     width = min(known.shape[1], new.shape[1])

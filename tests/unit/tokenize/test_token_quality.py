@@ -73,6 +73,13 @@ def test_variance_lost():
     assert quality(tokens, vectors_ND).lost == pytest.approx((2 / 3.5, 0))
 
 
+def test_vectors_of_another_encoder_measure_agreement_only():
+    tokens = residual_kmeans(np.eye(4), codes=2)
+    other = quality(tokens, np.ones((4, 7)))
+    assert other.lost is None
+    assert other.agreement is not None
+
+
 def test_neighbors_match_brute_force_in_blocks(monkeypatch):
     monkeypatch.setattr(module, "BLOCK_ELEMENTS", 300)  # blocks of 5 items
     direction_ND = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
