@@ -93,7 +93,9 @@ def evaluate(
         costs={name: cost_of(recommender) for name, recommender in recommenders.items()},
     )
     if html is not None:
-        report.to_html(html, title=dataset.name)
+        histories = {name: r.card.get("history") for name, r in recommenders.items()}
+        curves = {name: history for name, history in histories.items() if history}
+        report.to_html(html, title=dataset.name, curves=curves)
         say(f"The page is in {html}.")
     show_json(report.to_dict()) if json else show(report.table())
 
