@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from itemlm import papers
@@ -61,11 +62,7 @@ def compare(
         if name not in modules:
             raise UnknownName("compared paper", name, modules)
     configs = {
-        name: configured(
-            module,
-            module.Config.as_published() if name.endswith(":published") else None,
-            settings.get(name, {}),
-        )
+        name: configured(module, _base(name, module, settings), settings.get(name, {}))
         for name, module in modules.items()
     }
     split = dataset.split(protocol or LeaveOneOut())
@@ -108,6 +105,24 @@ def compare(
         report.to_json(Path(folder) / "report.json")
         report.to_html(Path(folder) / "report.html", title=dataset.name, curves=curves)
     return report
+
+
+def _base(name: str, module: ModuleType, settings: Mapping[str, Any]) -> Any:
+    """The config that a name's settings change: None for the default.
+
+    Raises:
+        ConfigError: if the name's label means nothing.
+    """
+    paper, _, label = name.partition(":")
+    if label == "published" and hasattr(module.Config, "as_published"):
+        return module.Config.as_published()
+    if label and name not in settings:
+        known = "published" if hasattr(module.Config, "as_published") else "no label"
+        raise ConfigError(
+            f"'{name}' has no settings. '{paper}' knows {known}; for a label of your own give "
+            f"settings, such as --set {name}.NAME=VALUE."
+        )
+    return None
 
 
 def cost_of(*of_seeds: Recommender) -> Cost:

@@ -36,6 +36,30 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
         raise ConfigError(f"setting '{where}' is {first['input']!r}: {first['msg']}.") from error
 
 
+def check_at_least(config: Any, least: float, *names: str) -> None:
+    """Refuse settings that are too small.
+
+    Raises:
+        ConfigError: naming the first of them.
+    """
+    for name in names:
+        if getattr(config, name) < least:
+            raise ConfigError(f"{name} is {getattr(config, name)}, but must be at least {least}.")
+
+
+def check_share(config: Any, *names: str) -> None:
+    """Refuse settings that are not from 0 to below 1.
+
+    Raises:
+        ConfigError: naming the first of them.
+    """
+    for name in names:
+        if not 0 <= getattr(config, name) < 1:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but is a share: from 0 to below 1."
+            )
+
+
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
     """`["width=64", "epochs=5"]` as a mapping.
 

@@ -6,7 +6,6 @@ model.recommend(["the-godfather-1972"], k=5)
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -14,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from itemlm import papers
+from itemlm import __version__, papers
 from itemlm.config import from_mapping
 from itemlm.data.dataset import Dataset
 from itemlm.data.splits import HeldOut, hold_out_last
 from itemlm.recommender import Recommender, Saved
+from itemlm.train.record import record_run
 from itemlm.types import ConfigError
 
 if TYPE_CHECKING:
@@ -48,10 +48,11 @@ def fit(
             out the last event of up to 10,000 of the users.
         folder: where the run is recorded, and resumed if it was interrupted; also receives the
             fitted recommender as `model/`. Nothing is written where None.
-        seed: of everything random.
+        seed: of everything random; not negative.
         device: "auto", "cpu", "cuda"...
-        refit: after the best number of epochs is known, train again that long on all events,
-            the held-out ones too.
+        refit: after the best number of epochs is known, train again that long on all events, the
+            held-out ones too (with a learning rate planned for that many epochs). Not possible
+            with `validation`, whose events are not in the dataset.
         quiet: print nothing.
         **settings: single settings of the Config, such as `width=128`.
 
@@ -62,12 +63,20 @@ def fit(
     """
     module = papers.get(paper)
     config = configured(module, config, settings)
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}, but must not be negative.")
+    if refit and validation is not None:
+        raise ConfigError("refit and validation exclude each other: refit adds what fit held out.")
     started = time.perf_counter()
+    made_on: dict[str, Any] = {}
     if not learns_by_epochs(module):
         if refit:
             raise ConfigError(f"'{paper}' does not train by epochs, so there is nothing to refit.")
+        if folder is not None:
+            record_run(Path(folder), _facts(paper, dataset, config, None, seed))
         recommender: Recommender = module.fit(dataset, config, None)
         history: list[dict[str, Any]] = []
+        seconds = time.perf_counter() - started
     else:
         train = dataset
         if validation is None:
@@ -75,18 +84,24 @@ def fit(
         run = _run(paper, train, config, folder, validation, seed, device, quiet)
         recommender = module.fit(train, config, run)
         history = run.history
+        seconds = run.seconds
+        made_on = {
+            "device": str(run.device),
+            "precision": "bfloat16" if run.low_precision else "float32",
+        }
         if refit:
             epochs = max(history, key=lambda r: r.get("validation NDCG@10", -1.0))["epoch"]
             config = replace(config, epochs=epochs)
             again = None if folder is None else Path(folder) / "refit"
             run = _run(paper, dataset, config, again, None, seed, device, quiet)
             recommender = module.fit(dataset, config, run)
+            seconds += run.seconds
     recommender.card = {
         "data": dataset.name,
         "data fingerprint": dataset.fingerprint,
         "seed": seed,
-        # Over all its parts, where training was interrupted and resumed.
-        "fit seconds": history[-1]["seconds"] if history else time.perf_counter() - started,
+        "fit seconds": seconds,
+        **made_on,
         "history": history,
     }
     if folder is not None:
@@ -135,18 +150,24 @@ def _run(
     device: str,
     quiet: bool,
 ) -> Run:
-    from itemlm import __version__
     from itemlm.train.run import Run
 
-    run = Run(folder, seed=seed, validation=validation, device=device, quiet=quiet)
-    run.describe(
-        {
-            "paper": paper,
-            "config": json.loads(json.dumps(asdict(config))),
-            "data": dataset.name,
-            "data fingerprint": dataset.fingerprint,
-            "validation fingerprint": validation.fingerprint if validation else None,
-            "versions": {"itemlm": __version__},
-        }
-    )
-    return run
+    if folder is not None:
+        record_run(Path(folder), _facts(paper, dataset, config, validation, seed))
+    return Run(folder, seed=seed, validation=validation, device=device, quiet=quiet)
+
+
+def _facts(
+    paper: str, dataset: Dataset, config: Any, validation: HeldOut | None, seed: int
+) -> dict[str, Any]:
+    """What decides the result of a fit."""
+    return {
+        "paper": paper,
+        "config": asdict(config),
+        "seed": seed,
+        "data": dataset.name,
+        "data fingerprint": dataset.fingerprint,
+        "catalog fingerprint": dataset.catalog_fingerprint,
+        "validation fingerprint": validation.fingerprint if validation else None,
+        "versions": {"itemlm": __version__},
+    }

@@ -66,24 +66,33 @@ class Catalog:
         """[N] the items that meet a filter.
 
         Raises:
-            DataError: if a column or every given id is unknown.
+            DataError: if a column is unknown or the condition does not fit it.
         """
         if isinstance(condition, Mapping):
             return self._matching_columns(condition)
         if isinstance(condition, pl.Expr):
-            try:
-                return self.table.select(condition.fill_null(False)).to_series().to_numpy()
-            except pl.exceptions.PolarsError as error:
-                raise DataError(
-                    f"the filter {condition} does not fit the catalog, whose columns are "
-                    f"{', '.join(self.table.columns)}: {error}"
-                ) from error
+            return self._evaluated(condition)
         if isinstance(condition, str):
             raise DataError(f"a filter is a list of item ids; write [{condition!r}].")
         rows = self.items.rows(condition)
         mask_N = np.zeros(len(self), dtype=bool)
         mask_N[rows[rows >= 0]] = True
         return mask_N
+
+    def _evaluated(self, condition: pl.Expr) -> BoolArray:
+        try:
+            column = self.table.select(__matches=condition, __row=pl.col("item_id"))["__matches"]
+        except pl.exceptions.PolarsError as error:
+            raise DataError(
+                f"the filter {condition} does not fit the catalog, whose columns are "
+                f"{', '.join(self.table.columns)}: {error}"
+            ) from error
+        if column.dtype != pl.Boolean:
+            raise DataError(
+                f"the filter {condition} gives {column.dtype}, but must say true or false of "
+                "each item, as pl.col('year') > 1990 does."
+            )
+        return column.fill_null(False).to_numpy()
 
     def _matching_columns(self, condition: Mapping[str, object]) -> BoolArray:
         mask_N = np.ones(len(self), dtype=bool)
@@ -95,12 +104,11 @@ class Catalog:
                 )
             many = isinstance(wanted, (list, tuple, set, frozenset))
             values = list(wanted) if many else [wanted]  # type: ignore[call-overload]
-            series = self.table[column]
-            if series.dtype == pl.List:
-                inside = series.list.eval(pl.element().is_in(values)).list.any()
-            else:
-                inside = series.is_in(values)
-            mask_N &= inside.fill_null(False).to_numpy()
+            member = pl.element() if self.table.schema[column] == pl.List else pl.col(column)
+            found = member.is_in(values)
+            if self.table.schema[column] == pl.List:
+                found = pl.col(column).list.eval(found).list.any()
+            mask_N &= self._evaluated(found)
         return mask_N
 
 
@@ -131,7 +139,7 @@ class Recommender(ABC):
 
     @property
     def parameters(self) -> int:
-        """Numbers learned."""
+        """Numbers that were learned; for models without training, all that are stored."""
         return sum(array.size for array in self.state().values())
 
     # --- Asking -----------------------------------------------------------------------------
@@ -219,7 +227,7 @@ class Recommender(ABC):
 
         with new_folder(Path(path)) as folder:
             self.catalog.table.write_parquet(folder / "catalog.parquet")
-            arrays = {name: np.ascontiguousarray(array) for name, array in self.state().items()}
+            arrays = {name: np.asarray(part, order="C") for name, part in self.state().items()}
             save_file(arrays, folder / "model.safetensors")
             manifest = {
                 "format": "itemlm recommender",
@@ -262,13 +270,21 @@ class Saved:
         folder = Path(path)
         if not (folder / "manifest.json").exists():
             raise ArtifactError(f"{folder} is not a saved recommender: it has no manifest.json.")
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if manifest.get("version") != FORMAT_VERSION:
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            version = manifest["version"]
+            named = {key: manifest[key] for key in ("paper", "config", "checksums", "card")}
+        except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
-                f"{folder} has format version {manifest.get('version')}, this itemlm reads "
-                f"{FORMAT_VERSION}. Fit and save it again with this version."
+                f"{folder / 'manifest.json'} is damaged ({error}). Copy the folder again or fit "
+                "the model anew."
+            ) from error
+        if version != FORMAT_VERSION:
+            raise ArtifactError(
+                f"{folder} has format version {version}, this itemlm reads {FORMAT_VERSION}. "
+                "Fit and save it again with this version."
             )
-        for name, checksum in manifest["checksums"].items():
+        for name, checksum in named["checksums"].items():
             if not (folder / name).exists():
                 raise ArtifactError(f"{folder} is incomplete: {name} is missing.")
             if _sha256(folder / name) != checksum:
@@ -277,11 +293,11 @@ class Saved:
                     "Copy the folder again or fit the model anew."
                 )
         return cls(
-            paper=manifest["paper"],
-            config=manifest["config"],
+            paper=named["paper"],
+            config=named["config"],
             catalog=Catalog(pl.read_parquet(folder / "catalog.parquet")),
             state=load_file(folder / "model.safetensors"),
-            card=manifest["card"],
+            card=named["card"],
         )
 
 

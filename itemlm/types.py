@@ -64,7 +64,8 @@ class ItemlmWarning(UserWarning):
 class Query:
     """One request: what is known about whoever asks.
 
-    `history` holds item ids, oldest first. `user` only matters to models that know users.
+    `history` holds item ids, oldest first, and is all that today's papers read. `user`, `text` and
+    `context` are there for papers that know people or understand words.
     """
 
     history: Sequence[ItemId] = ()

@@ -338,6 +338,11 @@ class Dataset:
             digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
         return digest.hexdigest()[:12]
 
+    @cached_property
+    def catalog_fingerprint(self) -> str:
+        """Twelve hex digits that change when anything in the catalog changes, such as a title."""
+        return hashlib.sha256(self.catalog.write_ndjson().encode()).hexdigest()[:12]
+
     def query(self, user: UserId) -> Query:
         """A query for a known user, with everything they did as its history.
 

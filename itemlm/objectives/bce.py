@@ -33,7 +33,7 @@ class BCE(Objective):
         sampled_MK = torch.randint(
             len(items_ND), (len(targets_M), self.negatives), device=targets_M.device
         )
-        # Histories as the window reads them, plus its last target: B rows of T + 1 items.
+        # All items of each window: what it reads and what follows.
         query_M = has_target_BT.nonzero()[:, 0]
         seen_BT = torch.cat([batch.items_BT, batch.targets_BT], dim=1)
         false_MK = (sampled_MK[:, :, None] == seen_BT[query_M][:, None, :]).any(-1)

@@ -19,13 +19,15 @@ from itemlm.sample.next_items import SequenceBatch
 
 CHUNK_BYTES = 4 * 2**20  # of float32 logits: small enough to stay in a processor's cache
 
+GPU_CHUNK_BYTES = 2**30
+LEAST_ROWS = 16  # each chunk adds a gradient for all items, which must be worth it
+
 
 class _ChunkedSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, state_MD: Tensor, items_ND: Tensor, targets_M: Tensor) -> Tensor:
-        rows = max(1, CHUNK_BYTES // (4 * len(items_ND)))
-        if state_MD.is_cuda:
-            rows = max(rows, 4096)
+        budget = GPU_CHUNK_BYTES if state_MD.is_cuda else CHUNK_BYTES
+        rows = max(LEAST_ROWS, budget // (4 * len(items_ND)))
         grad_state_MD = torch.empty_like(state_MD)
         grad_items_ND = torch.zeros_like(items_ND, dtype=torch.float32)
         loss = torch.zeros((), device=state_MD.device)

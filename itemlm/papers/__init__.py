@@ -6,7 +6,8 @@ The table below is the whole registry. Every module in it has
     fit(dataset, config, run)    learns, and returns a Recommender
     restore(saved)               the Recommender back from its saved parts
 
-Other packages add rows through the entry point group `itemlm.papers` (name = module).
+`run` is a `Run` for papers whose Config has `patience`, since they train by epochs, and None for
+others. Other packages add rows through the entry point group `itemlm.papers` (name = module).
 """
 
 from __future__ import annotations

@@ -23,13 +23,11 @@ from itemlm.sample.next_items import SequenceBatch
 from itemlm.tokenize.trie import Trie
 from itemlm.types import FloatArray, IntArray, QueryBatch
 
-BATCH = 128
+BEAMS_AT_A_TIME = 4096  # of all queries of a batch together
 
 
 class CodeModel(Protocol):
     """Reads histories once, then scores the next code of many continuations of each."""
-
-    training: bool
 
     def read(self, batch: SequenceBatch) -> Any:
         """What continuations will look at."""
@@ -159,14 +157,16 @@ class CodeBeam(Recommender):
     ) -> None:
         super().__init__(catalog, config)
         self.paper = paper  # type: ignore[misc]
+        model.train(False)  # once; several threads may ask at a time
         self.model, self.length, self.beams = model, length, beams
         self.codes_NL, self.trie = codes_NL, Trie.build(codes_NL)
 
     @torch.inference_mode()
     def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
-        """The k items of highest probability among those that the beam reaches."""
-        was_training = self.model.training
-        self.model.train(False)
+        """The k items of highest probability among those that the beam reaches.
+
+        A k above `beams` widens the beam, and may so find better first places too.
+        """
         device = next(iter(self.model.parameters())).device
         levels = [
             _Level(
@@ -179,19 +179,18 @@ class CodeBeam(Recommender):
         ]
         rows_BK = np.full((len(batch), k), -1, dtype=np.int64)
         scores_BK = np.full((len(batch), k), -np.inf, dtype=np.float32)
-        for start in range(0, len(batch), BATCH):
-            part = batch[start : start + BATCH]
+        beams = max(self.beams, k)
+        window = max(1, BEAMS_AT_A_TIME // beams)
+        for start in range(0, len(batch), window):
+            part = batch[start : start + window]
             context = self.model.read(self._histories(part, device))
             leaf_filter = LeafFilter(part, self.trie, device)
-            leaf_BK, score_BK = beam_search(
-                self.model, context, levels, leaf_filter, max(self.beams, k)
-            )
+            leaf_BK, score_BK = beam_search(self.model, context, levels, leaf_filter, beams)
             found = min(k, leaf_BK.shape[1])
             scores = score_BK[:, :found].cpu().numpy()
             rows = self.trie.row_of_leaf[leaf_BK[:, :found].cpu().numpy()]
             scores_BK[start : start + len(part), :found] = scores
             rows_BK[start : start + len(part), :found] = np.where(np.isneginf(scores), -1, rows)
-        self.model.train(was_training)
         return rows_BK, scores_BK
 
     def _histories(self, batch: QueryBatch, device: torch.device) -> SequenceBatch:
@@ -199,6 +198,11 @@ class CodeBeam(Recommender):
         items_BT = torch.from_numpy(rows_BT).to(device)
         lengths = torch.from_numpy(lengths_B).to(device)
         return SequenceBatch(items_BT, lengths, torch.full_like(items_BT, -1))
+
+    @property
+    def parameters(self) -> int:
+        """Weights that were trained."""
+        return sum(weights.numel() for weights in self.model.parameters())
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """The model's weights; the codes are among them."""

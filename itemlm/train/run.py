@@ -6,15 +6,16 @@
     checkpoint.safetensors
 
 A run that is killed at any moment and started again with the same settings ends with the same
-result as one that was never interrupted: batches are a function of (seed, epoch), each step's
-randomness is a function of (seed, step), and files appear whole or not at all.
+result as one that was never interrupted, bit for bit on a CPU with the same threads: batches are a
+function of (seed, epoch), each step's randomness is a function of (seed, step), and files appear
+whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -44,6 +45,7 @@ class Run:
         validation: questions for early stopping; without them training runs all its epochs.
         device: where models are trained and asked.
         history: one record per finished epoch of the last training.
+        stage_seconds: what each kept stage took when it was made.
     """
 
     def __init__(
@@ -65,33 +67,16 @@ class Run:
         )
         self.checkpoint_seconds = checkpoint_seconds
         self.history: list[dict[str, Any]] = []
+        self.stage_seconds: dict[str, float] = {}
+        self._trained: set[str] = set()
         if self.folder is not None:
             (self.folder / "stages").mkdir(parents=True, exist_ok=True)
 
-    def describe(self, facts: Mapping[str, Any]) -> None:
-        """Record what this run is; a folder that was begun as something else is refused.
-
-        Raises:
-            ConfigError: naming the settings that differ.
-        """
-        if self.folder is None:
-            return
-        path, facts = self.folder / "run.json", {**facts, "seed": self.seed}
-        if path.exists():
-            before = _flat(json.loads(path.read_text(encoding="utf-8")))
-            after = _flat(json.loads(json.dumps(facts)))
-            changed = [
-                f"{name} was {before.get(name)!r}, is now {after.get(name)!r}"
-                for name in sorted({*before, *after})
-                if before.get(name) != after.get(name) and not name.startswith("versions")
-            ]
-            if changed:
-                raise ConfigError(
-                    f"the run folder {self.folder} was begun with other settings: "
-                    f"{'; '.join(changed)}. Choose another folder, or delete this one."
-                )
-        else:
-            write_text(path, json.dumps(facts, indent=1))
+    @property
+    def seconds(self) -> float:
+        """Spent on stages and the last training, over all its parts where it was interrupted."""
+        trained = self.history[-1]["seconds"] if self.history else 0.0
+        return float(sum(self.stage_seconds.values()) + trained)
 
     def keep(self, name: str, make: Callable[[], T], kind: type[T] | None = None) -> T:
         """The result of a stage: made once, then read from the run's folder.
@@ -101,19 +86,26 @@ class Run:
             make: computes the result.
             kind: a class with `save(folder)` and `load(folder)`; an array where None.
         """
+        began = time.monotonic()
         if self.folder is None:
-            return make()
+            made = make()
+            self.stage_seconds[name] = time.monotonic() - began
+            return made
         path = self.folder / "stages" / name
-        if kind is not None:
-            if not path.exists():
-                make().save(path)  # type: ignore[attr-defined]
-            loaded: T = kind.load(path)  # type: ignore[attr-defined]
-            return loaded
-        path = path.with_suffix(".npy")
+        path = path if kind is not None else path.with_suffix(".npy")
+        clock = self.folder / "stages" / f"{name}.seconds"
         if not path.exists():
-            aside = path.with_suffix(".partial.npy")
-            np.save(aside, make())  # type: ignore[arg-type]
-            aside.replace(path)
+            made = make()
+            write_text(clock, str(time.monotonic() - began))
+            if kind is not None:
+                made.save(path)  # type: ignore[attr-defined]
+            else:
+                aside = path.with_suffix(".partial.npy")
+                np.save(aside, made)  # type: ignore[arg-type]
+                aside.replace(path)
+        self.stage_seconds[name] = float(clock.read_text()) if clock.exists() else 0.0
+        if kind is not None:
+            return kind.load(path)  # type: ignore[attr-defined,no-any-return]
         return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
 
     def train(
@@ -128,6 +120,7 @@ class Run:
         patience: int = 5,
         questions: int = 100_000,
         validate_every: int = 1,
+        name: str = "checkpoint",
     ) -> None:
         """Minimize an objective; the model ends with the weights of its best epoch.
 
@@ -142,13 +135,20 @@ class Run:
             patience: stop after so many validations without a better one.
             questions: ask at most this many validation questions, a sample chosen by seed.
             validate_every: epochs between validations.
+            name: of the checkpoint; a run that trains twice names each training.
 
         Raises:
+            ConfigError: if a number cannot work or the name is taken.
             ItemlmError: if the loss is no longer a number.
         """
+        if min(epochs, patience, validate_every) < 1:
+            raise ConfigError("epochs, patience and validate_every must be at least 1.")
+        if name in self._trained:
+            raise ConfigError(f"this run has trained '{name}' already; give each training a name.")
+        self._trained.add(name)
         module = nn.ModuleDict({"model": model, "objective": objective}).to(self.device)
         optim = optimizer.build(module.parameters())
-        loop = _Loop(self, module, optim, epochs)
+        loop = _Loop(self, module, optim, epochs, name)
         asked = None
         if validate is not None and self.validation is not None:
             asked = self.validation.take(questions, self.seed)
@@ -192,14 +192,15 @@ class _Loop:
     module: nn.ModuleDict
     optim: torch.optim.Optimizer
     epochs: int
+    name: str
 
     def __post_init__(self) -> None:
         self.progress = Progress()
         self.best: Weights | None = None
-        self.path = None if self.run.folder is None else self.run.folder / "checkpoint.safetensors"
+        folder = self.run.folder
+        self.path = None if folder is None else folder / f"{self.name}.safetensors"
         if self.path is not None and self.path.exists():
             self.progress, self.best = load_checkpoint(self.path, self.module, self.optim)
-            self.module.to(self.run.device)
             self._write_losses()
         self.since = self.saved = time.monotonic()
 
@@ -240,7 +241,7 @@ class _Loop:
             self.best = weights_of(self.module)
         scores = [r["validation NDCG@10"] for r in progress.history if "validation NDCG@10" in r]
         waited = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
-        progress.finished = progress.epoch >= self.epochs or waited >= patience
+        progress.finished = progress.epoch >= self.epochs or (bool(scores) and waited >= patience)
         self._write_losses()
         self._save()
 
@@ -264,16 +265,9 @@ class _Loop:
     def _write_losses(self) -> None:
         if self.run.folder is not None:
             lines = [json.dumps(record) for record in self.progress.history]
-            write_text(self.run.folder / "losses.jsonl", "".join(f"{line}\n" for line in lines))
-
-
-def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts with the settings inside them on the same level, as `config.width`."""
-    flat: dict[str, Any] = {}
-    for name, value in facts.items():
-        inside = value if isinstance(value, Mapping) else {}
-        flat |= {f"{name}.{key}": part for key, part in inside.items()} or {name: value}
-    return flat
+            losses = "losses" if self.name == "checkpoint" else f"{self.name}-losses"
+            path = self.run.folder / f"{losses}.jsonl"
+            write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def choose_device(name: str) -> torch.device:

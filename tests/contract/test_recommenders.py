@@ -14,7 +14,7 @@ import pytest
 import itemlm
 from itemlm import papers
 from itemlm.fitting import configured, learns_by_epochs
-from itemlm.types import ArtifactError, DataError, Query, UnknownName
+from itemlm.types import ArtifactError, ConfigError, DataError, Query, QueryBatch, UnknownName
 
 # A checkerboard: even users only take even items, odd users odd ones, walking round a circle, so
 # that the right answers are known: items of one's own color, the next one first.
@@ -162,6 +162,31 @@ def test_a_question_that_makes_no_sense_is_a_sentence(model):
         model.recommend("item-02")
 
 
+def test_filters_that_do_not_fit_are_a_sentence(model):
+    with pytest.raises(DataError, match="does not fit the catalog"):
+        model.recommend(WALK, only={"color": 5})
+    with pytest.raises(DataError, match="must say true or false"):
+        model.recommend(WALK, only=pl.col("title"))
+    assert model.recommend(WALK, k=3, only=pl.lit(True)) == model.recommend(WALK, k=3)
+
+
+def test_more_places_than_items_and_no_queries_at_all(model):
+    nobody = QueryBatch(
+        offsets=np.zeros(1, np.int64),
+        item_rows=np.empty(0, np.int64),
+        user_rows=np.empty(0, np.int64),
+    )
+    assert model.topk(nobody, 3)[0].shape == (0, 3)
+    somebody = QueryBatch(
+        offsets=np.array([0, 1]), item_rows=np.array([4]), user_rows=np.array([-1])
+    )
+    rows_BK, scores_BK = model.topk(somebody, ITEMS + 5)
+    assert rows_BK.shape == (1, ITEMS + 5)
+    assert sorted(rows_BK[0, : ITEMS - 1]) == [row for row in range(ITEMS) if row != 4]
+    assert (rows_BK[0, ITEMS - 1 :] == -1).all()
+    assert np.isneginf(scores_BK[0, ITEMS - 1 :]).all()
+
+
 def test_saved_and_loaded_answers_are_the_same(model, tmp_path):
     model.save(tmp_path / "model")
     loaded = itemlm.load_recommender(tmp_path / "model")
@@ -181,6 +206,12 @@ def test_a_damaged_folder_is_a_sentence(model, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     with pytest.raises(ArtifactError, match="not the file that was saved"):
         itemlm.load_recommender(tmp_path / "model")
+    manifest = tmp_path / "model" / "manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole[:40])
+    with pytest.raises(ArtifactError, match="is damaged"):
+        itemlm.load_recommender(tmp_path / "model")
+    manifest.write_text(whole)
     weights.unlink()
     with pytest.raises(ArtifactError, match=r"model\.safetensors is missing"):
         itemlm.load_recommender(tmp_path / "model")
@@ -206,6 +237,11 @@ def test_settings_are_checked(name):
     assert configured(module, None, {}) == module.Config()
     with pytest.raises(UnknownName, match="There is no setting 'no_such_thing'"):
         itemlm.fit(name, DATA, no_such_thing=1)
+    with pytest.raises(ConfigError, match="seed is -1"):
+        itemlm.fit(name, DATA, seed=-1)
     if learns_by_epochs(module):
+        for setting, value in {"batch_size": 0, "epochs": 0, "dropout": 2, "length": 0}.items():
+            with pytest.raises(ConfigError, match=f"{setting} is {value}"):
+                itemlm.fit(name, DATA, **{setting: value})
         with pytest.raises(UnknownName, match="Did you mean 'epochs'"):
             itemlm.fit(name, DATA, epoch=1)

@@ -22,6 +22,7 @@ from typing import Literal
 
 import torch
 
+from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.encode.by_name import encoder_named
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
@@ -60,6 +61,12 @@ class Config:
     batch_size: int = 128  # windows of histories
     learning_rate: float = 2e-3  # the highest
     weight_decay: float = 0.05  # of AdamW
+
+    def __post_init__(self) -> None:
+        sizes = ("levels", "codes", "length", "width", "blocks", "heads", "head_width", "inner")
+        counts = ("beams", "epochs", "patience", "validate_every", "validation_questions")
+        check_at_least(self, 1, *sizes, *counts, "batch_size")
+        check_share(self, "dropout")
 
     @classmethod
     def as_published(cls) -> Config:

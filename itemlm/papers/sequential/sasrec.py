@@ -20,6 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.nn.attention import Block, stack
 from itemlm.objectives.bce import bce
@@ -49,6 +50,11 @@ class Config:
     batch_size: int = 128  # windows of histories
     learning_rate: float = 1e-3  # the highest
     weight_decay: float = 0.1  # of AdamW
+
+    def __post_init__(self) -> None:
+        counts = ("length", "width", "blocks", "heads", "inner", "negatives", "batch_size")
+        check_at_least(self, 1, *counts, "epochs", "patience", "validate_every")
+        check_share(self, "dropout")
 
     @classmethod
     def as_published(cls) -> Config:

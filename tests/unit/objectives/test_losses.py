@@ -1,6 +1,7 @@
 """Losses by hand: the arithmetic stands in the test."""
 
 from math import exp, log
+from unittest import mock
 
 import pytest
 
@@ -108,12 +109,9 @@ def test_chunks_give_the_loss_and_gradients_of_the_plain_version(positions, item
     plain = nn.functional.cross_entropy(state_MD @ items_ND.T, targets_M)
     expected = torch.autograd.grad(3 * plain, (state_MD, items_ND))
 
-    before, softmax_module.CHUNK_BYTES = softmax_module.CHUNK_BYTES, 4 * items * 2  # two rows
-    try:
+    with mock.patch.multiple(softmax_module, CHUNK_BYTES=1, LEAST_ROWS=2):  # two rows a chunk
         loss = chunked_softmax(state_MD, items_ND, targets_M)
         found = torch.autograd.grad(3 * loss, (state_MD, items_ND))
-    finally:
-        softmax_module.CHUNK_BYTES = before
     assert loss.item() == pytest.approx(plain.item(), rel=1e-5, abs=1e-6)
     for mine, right in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-5)

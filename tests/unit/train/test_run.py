@@ -18,6 +18,7 @@ from itemlm.recommender import Catalog
 from itemlm.retrieve.dot import DotProduct
 from itemlm.sample.next_items import NextItems
 from itemlm.train.optimizer import AdamW
+from itemlm.train.record import record_run
 from itemlm.train.run import Run
 from itemlm.types import ArtifactError, ConfigError, ItemlmError
 
@@ -101,10 +102,10 @@ def test_the_record_says_what_happened(uninterrupted):
 
 
 def test_another_experiment_in_the_same_folder_is_refused(tmp_path):
-    Run(tmp_path, quiet=True).describe({"config": {"width": 64}})
-    Run(tmp_path, quiet=True).describe({"config": {"width": 64}})
+    for _ in range(2):
+        record_run(tmp_path, {"config": {"width": 64}, "versions": {"itemlm": "1"}})
     with pytest.raises(ConfigError, match=r"config\.width was 64, is now 32\."):
-        Run(tmp_path, quiet=True).describe({"config": {"width": 32}})
+        record_run(tmp_path, {"config": {"width": 32}, "versions": {"itemlm": "2"}})
 
 
 def test_a_damaged_checkpoint_is_a_sentence(tmp_path):
