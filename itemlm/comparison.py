@@ -53,6 +53,11 @@ def compare(
     Raises:
         UnknownName: if a paper or a setting does not exist.
     """
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            "compare takes a list of papers' names and fits them; to evaluate recommenders that "
+            "are fitted, use itemlm.evaluate."
+        )
     if seeds < 1:
         raise ConfigError(f"seeds is {seeds}, but at least one fit is needed.")
     settings = settings or {}

@@ -61,6 +61,11 @@ def fit(
         ConfigError: if a setting cannot work.
         MissingExtra: if the paper needs an optional part.
     """
+    if not isinstance(paper, str) or not isinstance(dataset, Dataset):
+        raise ConfigError(
+            "fit takes the name of a paper and a Dataset, in this order; make one with "
+            "itemlm.load(name) or itemlm.Dataset.from_frames(events)."
+        )
     module = papers.get(paper)
     config = configured(module, config, settings)
     if seed < 0:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -35,6 +36,7 @@ from itemlm.types import (
     FloatArray,
     IntArray,
     ItemId,
+    ItemlmWarning,
     Query,
     QueryBatch,
     Slate,
@@ -74,6 +76,12 @@ class Catalog:
             return self._evaluated(condition)
         if isinstance(condition, str):
             raise DataError(f"a filter is a list of item ids; write [{condition!r}].")
+        condition = list(condition)
+        if condition and all(isinstance(item, bool | np.bool_) for item in condition):
+            raise DataError(
+                "a filter is a list of item ids, not of true and false; write a condition, as in "
+                "only=pl.col('price') < 20."
+            )
         rows = self.items.rows(condition)
         mask_N = np.zeros(len(self), dtype=bool)
         mask_N[rows[rows >= 0]] = True
@@ -105,7 +113,7 @@ class Catalog:
             many = isinstance(wanted, (list, tuple, set, frozenset))
             values = list(wanted) if many else [wanted]  # type: ignore[call-overload]
             member = pl.element() if self.table.schema[column] == pl.List else pl.col(column)
-            found = member.is_in(values)
+            found = member.is_in(values, nulls_equal=True)
             if self.table.schema[column] == pl.List:
                 found = pl.col(column).list.eval(found).list.any()
             mask_N &= self._evaluated(found)
@@ -128,6 +136,9 @@ class Recommender(ABC):
         self.catalog = catalog
         self.config = config
         self.card: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"{self.paper} over {len(self.catalog):,} items"
 
     @abstractmethod
     def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
@@ -193,12 +204,23 @@ class Recommender(ABC):
             raise DataError(f"k is {k}, but a slate needs at least one place.")
         if isinstance(queries, str):
             raise DataError(f"a history is a list of item ids; write [{queries!r}].")
-        if isinstance(queries, Query):
-            many, single = [queries], True
-        elif len(queries) and isinstance(queries[0], Query):
-            many, single = list(queries), False  # type: ignore[arg-type]
+        asked: Any = queries
+        if isinstance(asked, Query):
+            many, single = [asked], True
+        elif not hasattr(asked, "__len__"):
+            raise DataError(
+                "recommend takes a history of item ids, a Query or a list of Query, not "
+                f"{type(asked).__name__}."
+            )
+        elif len(asked) and isinstance(asked[0], Query):
+            many, single = list(asked), False
+        elif len(asked) and isinstance(asked[0], list | tuple):
+            raise DataError(
+                "several histories are written as queries: [Query(history=...), Query(...)]."
+            )
         else:
-            many, single = [Query(history=list(queries))], True  # type: ignore[arg-type]
+            many, single = [Query(history=list(asked))], True
+        _warn_of_unknown(many, self.catalog.items)
         allowed_N: BoolArray | None = None
         if only is not None:
             allowed_N = self.catalog.matching(only)
@@ -299,6 +321,18 @@ class Saved:
             state=load_file(folder / "model.safetensors"),
             card=named["card"],
         )
+
+
+def _warn_of_unknown(queries: Sequence[Query], items: Vocabulary) -> None:
+    """Say so where nothing of a history is known, since the answer is then the same for anyone."""
+    for query in queries:
+        if len(query.history) and not any(item_id in items for item_id in query.history):
+            warnings.warn(
+                f"no item of the history {list(query.history)[:5]} is in the catalog, so the "
+                "answer is what anyone would get.",
+                ItemlmWarning,
+                stacklevel=3,
+            )
 
 
 def _sha256(path: Path) -> str:

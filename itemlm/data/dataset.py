@@ -147,7 +147,7 @@ class Sequences:
         return {name: array for name, array in named.items() if array is not None}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dataset:
     """A catalog and an event log, ready to learn from.
 
@@ -363,6 +363,12 @@ class Dataset:
     def split(self, protocol: Protocol) -> Split:
         """Train, validation and test parts by a protocol of `itemlm.data.splits`."""
         return protocol.split(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset('{self.name}': {len(self.users):,} users, {len(self.items):,} items, "
+            f"{len(self.sequences.item_rows):,} events)"
+        )
 
     def with_sequences(self, sequences: Sequences, note: str) -> Dataset:
         """The same users, items and catalog with other events."""

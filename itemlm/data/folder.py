@@ -13,9 +13,21 @@ from itemlm.types import ArtifactError
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into; it takes its name, replacing any older one, only on success."""
+    """A folder to write into; it takes its name only on success.
+
+    An older folder of the same name is replaced if it holds what itemlm wrote, and nothing else is.
+
+    Raises:
+        ArtifactError: if the name is a file's, or a folder's with other things in it.
+    """
+    path = path.resolve() if path.name in ("", "..") else path
     if path.is_file():
         raise ArtifactError(f"{path} is a file; choose another name for the folder.")
+    if path.is_dir() and any(path.iterdir()) and not _is_ours(path):
+        raise ArtifactError(
+            f"{path} holds files that itemlm did not write, and would be replaced; choose a new "
+            "folder."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     aside.mkdir()
@@ -30,6 +42,19 @@ def new_folder(path: Path) -> Iterator[Path]:
             aside.rename(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+# What the folders that we write hold; one of the first three marks a folder as ours.
+_MARKS = ("manifest.json", "dataset.json", "tokens.json")
+_SUFFIXES = (".json", ".npy", ".parquet", ".safetensors")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder was written by itemlm and nobody has put anything else into it."""
+    inside = list(path.iterdir())
+    return any(item.name in _MARKS for item in inside) and all(
+        item.is_file() and item.suffix in _SUFFIXES for item in inside
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from itemlm.data.dataset import Dataset
-from itemlm.types import UnknownName
+from itemlm.types import DataError, UnknownName
 
 
 def load(name: str | os.PathLike[str]) -> Dataset:
@@ -28,6 +28,10 @@ def load(name: str | os.PathLike[str]) -> Dataset:
         from itemlm.data.world import world
 
         return world().dataset
+    if (Path(name) / "manifest.json").is_file() or (Path(name) / "model").is_dir():
+        raise DataError(f"{name} holds a recommender; open it with itemlm.load_recommender.")
+    if Path(name).is_file():
+        raise DataError(f"{name} is a file; read it with itemlm.Dataset.from_files({str(name)!r}).")
     if str(name) not in sources.names():
         raise UnknownName("dataset", str(name), ["demo", *sources.names()])
     return sources.load(str(name))

@@ -14,7 +14,15 @@ import pytest
 import itemlm
 from itemlm import papers
 from itemlm.fitting import configured, learns_by_epochs
-from itemlm.types import ArtifactError, ConfigError, DataError, Query, QueryBatch, UnknownName
+from itemlm.types import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    ItemlmWarning,
+    Query,
+    QueryBatch,
+    UnknownName,
+)
 
 # A checkerboard: even users only take even items, odd users odd ones, walking round a circle, so
 # that the right answers are known: items of one's own color, the next one first.
@@ -151,9 +159,15 @@ def test_filters_by_id_column_and_condition(model):
 
 def test_unknown_items_change_nothing(model):
     assert model.recommend(["nowhere", *WALK, "else"]).items == model.recommend(WALK).items
+    with pytest.warns(ItemlmWarning, match=r"no item of the history \['nowhere'\]"):
+        assert model.recommend(["nowhere"]).items == model.recommend([]).items
 
 
 def test_a_question_that_makes_no_sense_is_a_sentence(model):
+    with pytest.raises(DataError, match="written as queries"):
+        model.recommend([WALK, WALK])
+    with pytest.raises(DataError, match="not NoneType"):
+        model.recommend(None)
     with pytest.raises(DataError, match="a slate needs at least one place"):
         model.recommend(WALK, k=0)
     with pytest.raises(DataError, match=r"no column 'colour'.*color"):
@@ -165,6 +179,8 @@ def test_a_question_that_makes_no_sense_is_a_sentence(model):
 def test_filters_that_do_not_fit_are_a_sentence(model):
     with pytest.raises(DataError, match="does not fit the catalog"):
         model.recommend(WALK, only={"color": 5})
+    with pytest.raises(DataError, match="not of true and false"):
+        model.recommend(WALK, only=[True] * ITEMS)
     with pytest.raises(DataError, match="must say true or false"):
         model.recommend(WALK, only=pl.col("title"))
     assert model.recommend(WALK, k=3, only=pl.lit(True)) == model.recommend(WALK, k=3)
