@@ -35,6 +35,19 @@ class Shape:
     dropout: float = 0.1
 
 
+def _blocks(shape: Shape) -> Sequence[Block]:
+    return stack(
+        Block(
+            shape.width,
+            heads=shape.heads,
+            head_width=shape.head_width,
+            inner=shape.inner,
+            dropout=shape.dropout,
+        )
+        for _ in range(shape.blocks)
+    )
+
+
 class CodeTable(nn.Module):
     """Codes as vectors, and vectors as logits over the codes of a level.
 
@@ -122,16 +135,7 @@ class DecoderOnly(nn.Module):
         self.length = length
         self.table = CodeTable(codes_NL, levels, shape.width)
         self.positions = nn.Embedding(length + 1, shape.width)
-        self.blocks = stack(
-            Block(
-                shape.width,
-                heads=shape.heads,
-                head_width=shape.head_width,
-                inner=shape.inner,
-                dropout=shape.dropout,
-            )
-            for _ in range(shape.blocks)
-        )
+        self.blocks = _blocks(shape)
         self.norm = nn.RMSNorm(shape.width)
         self.dropout = nn.Dropout(shape.dropout)
         nn.init.normal_(self.positions.weight, std=0.02)
@@ -239,16 +243,7 @@ class EncoderDecoder(nn.Module):
         self.length = length
         self.table = CodeTable(codes_NL, levels, shape.width)
         self.positions = nn.Embedding(length, shape.width)
-        self.encoder = stack(
-            Block(
-                shape.width,
-                heads=shape.heads,
-                head_width=shape.head_width,
-                inner=shape.inner,
-                dropout=shape.dropout,
-            )
-            for _ in range(shape.blocks)
-        )
+        self.encoder = _blocks(shape)
         self.encoder_norm = nn.RMSNorm(shape.width)
         self.decoder = stack(_DecoderBlock(shape) for _ in range(shape.blocks))
         self.norm = nn.RMSNorm(shape.width)

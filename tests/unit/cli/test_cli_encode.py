@@ -29,3 +29,10 @@ def test_an_item_that_nothing_describes_is_a_mistake_that_is_explained(itemlm, t
     (tmp_path / "log.csv").write_text("user,item\na,1\na,2\nb,1\nb,3\n")
     result = itemlm("encode", "log.csv", "--out", "v.npy", exit_code=1)
     assert "no text to describe items with" in result.stderr
+
+
+def test_a_file_of_another_kind_is_not_overwritten(itemlm, data, tmp_path):
+    (tmp_path / "items.csv").write_text("mine")
+    result = itemlm("encode", data, "--out", "items.csv", exit_code=1)
+    assert "does not end in .npy" in result.stderr
+    assert (tmp_path / "items.csv").read_text() == "mine"
