@@ -1,31 +1,52 @@
-"""Seconds until `import itemlm` and `itemlm --help` are done, each in a fresh process.
+"""Seconds until `import itemlm` and `itemlm --help` are done, beside what peers take to import.
 
 python bench/start.py
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
+from harness.race import Contender, Figure, Race
 
-RUNS = 7
+IMPORTS = {
+    "implicit": "implicit.als",
+    "cornac": "cornac",
+    "rectools": "rectools.models",
+    "replay": "replay.nn.sequential",
+    "recbole": "recbole.quick_start",
+    "lenskit": "lenskit.als",
+}
 
-
-def seconds(*command: str) -> float:
-    """Median wall time of a command, after one run that warms the disk's cache."""
-    times = []
-    for _ in range(RUNS + 1):
-        start = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
-
+FIGURE = Figure(
+    name="start",
+    title="Start",
+    text=(
+        "Wall time of a fresh process, the median of seven after one that warms the disk's cache. "
+        "For peers: importing the module that holds their models."
+    ),
+    races=(
+        Race(
+            name="import",
+            measure="seconds",
+            contenders=(
+                Contender("itemlm", script="module", env="itemlm", settings={"module": "itemlm"}),
+                *(
+                    Contender(name, script="module", env=name, settings={"module": module})
+                    for name, module in IMPORTS.items()
+                ),
+            ),
+            reach="itemlm below 0.5 s",
+        ),
+        Race(
+            name="itemlm --help",
+            measure="seconds",
+            contenders=(
+                Contender("itemlm --help", script="help"),
+                Contender("python -c pass", script="help", settings={"only_python": True}),
+            ),
+            reach="below 0.3 s",
+        ),
+    ),
+)
 
 if __name__ == "__main__":
-    program = str(Path(sys.executable).with_name("itemlm"))
-    print(f"python -c pass         {seconds(sys.executable, '-c', 'pass'):.3f} s")
-    print(f"import itemlm          {seconds(sys.executable, '-c', 'import itemlm'):.3f} s")
-    print(f"itemlm --help          {seconds(program, '--help'):.3f} s")
+    FIGURE.main()
