@@ -17,7 +17,7 @@ def movielens(last: int | None = None) -> Path:
         last: keep only so many events of each user before the target, so that contenders which
             read no more than that learn from exactly the same targets; None keeps all.
     """
-    return leave_last_out("movielens-1m", last)
+    return leave_last_out("ml-1m", last)
 
 
 def leave_last_out(name: str, last: int | None = None) -> Path:
