@@ -190,9 +190,18 @@ def _run(command: list[str], threads: int) -> dict[str, Any]:
     environment = os.environ | {name: str(threads) for name in THREAD_VARIABLES}
     environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
     others, began = machine.OtherLoad(), time.monotonic()
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as errors,
+        tempfile.TemporaryDirectory() as folder,  # some peers leave files where they run
+    ):
         child = subprocess.Popen(
-            command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            env=environment,
+            cwd=folder,
         )
         alarm = threading.Timer(LIMIT_SECONDS, child.kill)
         alarm.start()
