@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from itemlm import __version__, papers
 from itemlm.config import from_mapping
 from itemlm.data.dataset import Dataset
-from itemlm.data.splits import HeldOut, hold_out_last
+from itemlm.data.held_out import HeldOut
+from itemlm.data.splits import hold_out_last
 from itemlm.recommender import Recommender, Saved
 from itemlm.train.record import record_run
 from itemlm.types import ConfigError

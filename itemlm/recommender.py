@@ -27,8 +27,9 @@ import numpy as np
 import polars as pl
 
 from itemlm.config import from_mapping
-from itemlm.data.dataset import Dataset, Vocabulary, query_batch
+from itemlm.data.dataset import Dataset
 from itemlm.data.folder import new_folder
+from itemlm.data.vocabulary import Vocabulary, query_batch
 from itemlm.types import (
     ArtifactError,
     BoolArray,
@@ -220,7 +221,6 @@ class Recommender(ABC):
             )
         else:
             many, single = [Query(history=list(asked))], True
-        _warn_of_unknown(many, self.catalog.items)
         allowed_N: BoolArray | None = None
         if only is not None:
             allowed_N = self.catalog.matching(only)
@@ -228,6 +228,7 @@ class Recommender(ABC):
             blocked_N = self.catalog.matching(without)
             allowed_N = ~blocked_N if allowed_N is None else allowed_N & ~blocked_N
         batch = query_batch(many, self.catalog.items)
+        _warn_of_unknown(many, batch)
         batch = replace(batch, exclude_seen=exclude_seen, allowed_N=allowed_N)
         rows_BK, scores_BK = self.topk(batch, min(k, len(self.catalog)))
         slates = [self._slate(*pair) for pair in zip(rows_BK, scores_BK, strict=True)]
@@ -323,12 +324,13 @@ class Saved:
         )
 
 
-def _warn_of_unknown(queries: Sequence[Query], items: Vocabulary) -> None:
+def _warn_of_unknown(queries: Sequence[Query], batch: QueryBatch) -> None:
     """Say so where nothing of a history is known, since the answer is then the same for anyone."""
-    for query in queries:
-        if len(query.history) and not any(item_id in items for item_id in query.history):
+    for place in np.flatnonzero(batch.offsets[1:] == batch.offsets[:-1]).tolist():
+        history = queries[place].history
+        if len(history):
             warnings.warn(
-                f"no item of the history {list(query.history)[:5]} is in the catalog, so the "
+                f"no item of the history {list(history)[:5]} is in the catalog, so the "
                 "answer is what anyone would get.",
                 ItemlmWarning,
                 stacklevel=3,

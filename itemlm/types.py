@@ -3,7 +3,7 @@
 Ids live outside (whatever the user calls an item or a user), row numbers live inside. This module
 imports nothing of ours, so every other module may import it.
 
-Shapes      B queries, K places in a slate, N items in the catalog, E events.
+Shapes      B queries, K places in a slate, N items in the catalog, E events, X any shape.
 """
 
 from __future__ import annotations
@@ -125,6 +125,23 @@ class QueryBatch:
     def query_of_event(self) -> IntArray:
         """[E] the query that each event of `item_rows` belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def holds(self, query_X: IntArray, rows_X: IntArray) -> BoolArray:
+        """[X] whether each item is in the history of its query; row -1 is in none.
+
+        Args:
+            query_X: queries, counted from 0.
+            rows_X: item rows, in the same shape.
+        """
+        if not len(self.item_rows):
+            return np.zeros(rows_X.shape, dtype=bool)
+        # Sorting pairs as numbers and searching among them: np.isin takes 20 times as long.
+        items = 1 + max(int(self.item_rows.max()), int(rows_X.max(initial=0)))
+        pair_E = np.sort(self.query_of_event * items + self.item_rows)
+        pair_X = query_X * items + rows_X
+        place_X = np.minimum(np.searchsorted(pair_E, pair_X), len(pair_E) - 1)
+        held_X: BoolArray = (pair_E[place_X] == pair_X) & (rows_X >= 0)
+        return held_X
 
     def last_items(self, length: int, empty: int) -> tuple[IntArray, IntArray]:
         """The last `length` items of every history, left-aligned.

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from itemlm.data.splits import Protocol
-    from itemlm.data.splits import Ties as Order
+    from itemlm.data.ties import Ties as Order
 
 # --- Completion ---------------------------------------------------------------------------------
 

@@ -10,9 +10,7 @@ Shapes      U users, N items, E events.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,130 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from itemlm.data.folder import new_folder
-from itemlm.types import ArtifactError, DataError, IntArray, ItemId, Query, QueryBatch, UserId
+from itemlm.data.fingerprint import fingerprint
+from itemlm.data.sequences import Sequences
+from itemlm.data.vocabulary import Vocabulary, factorize, query_batch, rows_in
+from itemlm.order import count_rows
+from itemlm.types import DataError, IntArray, Query, QueryBatch, UserId
 
 if TYPE_CHECKING:
     from itemlm.data.readers import FrameLike, OnError, PathLike
     from itemlm.data.splits import Protocol, Split
-
-FORMAT_VERSION = 1
-
-
-class Vocabulary:
-    """The one place where ids outside meet row numbers inside.
-
-    Ids are integers or strings and come back as they were given. Look-ups forgive the other type:
-    `"260"` finds the integer id 260 and the reverse, since files and URLs only carry text.
-    """
-
-    def __init__(self, ids: pl.Series) -> None:
-        if ids.dtype != pl.String and not ids.dtype.is_integer():
-            raise DataError(f"ids must be integers or strings, not {ids.dtype}.")
-        if ids.null_count():
-            raise DataError(f"{ids.null_count()} ids are empty; every row needs an id.")
-        if ids.n_unique() != len(ids):
-            example = ids.filter(ids.is_duplicated())[0]
-            raise DataError(f"ids must be unique, but {example!r} occurs more than once.")
-        self.ids = ids if ids.dtype == pl.String else ids.cast(pl.Int64)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __contains__(self, item_id: object) -> bool:
-        return bool(self.rows([item_id])[0] >= 0)  # type: ignore[list-item]
-
-    @cached_property
-    def _row_of(self) -> dict[ItemId, int]:
-        return {item_id: row for row, item_id in enumerate(self.ids.to_list())}
-
-    def rows(self, ids: Iterable[ItemId]) -> IntArray:
-        """Row of each id, -1 where it is unknown."""
-        row_of, text = self._row_of, self.ids.dtype == pl.String
-        found = []
-        for item_id in ids:
-            row = row_of.get(item_id, -1)
-            if row < 0:
-                other = str(item_id) if text else _as_int(item_id)
-                row = -1 if other is None else row_of.get(other, -1)
-            found.append(row)
-        return np.array(found, dtype=np.int64)
-
-    def ids_of(self, rows: IntArray) -> list[ItemId]:
-        """The ids of these rows."""
-        return self.ids.gather(np.asarray(rows, dtype=np.int64)).to_list()
-
-
-def _as_int(item_id: object) -> int | None:
-    """The integer that a text spells; "007" and " 7" spell none."""
-    text = str(item_id)
-    digits = text.removeprefix("-")
-    canonical = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
-    return int(text) if canonical else None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sequences:
-    """What every user did, oldest first, in CSR form.
-
-    Attributes:
-        offsets: [U + 1] int64; user u owns events offsets[u]:offsets[u + 1].
-        item_rows: [E] int32.
-        timestamps: [E] int64 milliseconds since 1970 UTC, or None where only the order is known.
-        values: [E] float32 ratings or weights, or None.
-    """
-
-    offsets: IntArray
-    item_rows: IntArray
-    timestamps: IntArray | None = None
-    values: np.ndarray[Any, np.dtype[np.float32]] | None = None
-
-    def __post_init__(self) -> None:
-        # Shared by everyone who learns from them, so nobody may change them by accident.
-        for array in self.arrays().values():
-            array.setflags(write=False)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> IntArray:
-        """[U] events per user."""
-        return np.diff(self.offsets)
-
-    @property
-    def user_rows(self) -> IntArray:
-        """[E] the user of each event."""
-        return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
-
-    def keep(self, keep_E: np.ndarray[Any, np.dtype[np.bool_]]) -> Sequences:
-        """The same users with only the marked events."""
-        kept_before = np.concatenate([[0], np.cumsum(keep_E)])
-        return Sequences(
-            offsets=kept_before[self.offsets],
-            item_rows=self.item_rows[keep_E],
-            timestamps=None if self.timestamps is None else self.timestamps[keep_E],
-            values=None if self.values is None else self.values[keep_E],
-        )
-
-    def reorder(self, order_E: IntArray) -> Sequences:
-        """The same users with their events permuted inside each user."""
-        return Sequences(
-            offsets=self.offsets,
-            item_rows=self.item_rows[order_E],
-            timestamps=None if self.timestamps is None else self.timestamps[order_E],
-            values=None if self.values is None else self.values[order_E],
-        )
-
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The arrays that are present, by name."""
-        named = {
-            "offsets": self.offsets,
-            "item_rows": self.item_rows,
-            "timestamps": self.timestamps,
-            "values": self.values,
-        }
-        return {name: array for name, array in named.items() if array is not None}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -263,28 +146,30 @@ class Dataset:
             profiles: `user_id` first; users without events are left out.
             name, notes, licence: see the attributes.
         """
+        # Each column of the log is let go of as soon as it is understood.
+        users, user_row_E = factorize(events["user_id"])
+        events = events.drop("user_id")
         if catalog is None:
-            catalog = events.select(pl.col("item_id").unique().sort())
-        users = Vocabulary(events["user_id"].unique().sort())
-        items = Vocabulary(catalog["item_id"])
-        user_rows, item_rows = (
-            _rows_in(events["user_id"], users),
-            _rows_in(events["item_id"], items),
-        )
-        if (item_rows < 0).any():
-            example = events["item_id"][int(np.argmax(item_rows < 0))]
+            items, item_row_E = factorize(events["item_id"])
+            catalog = items.ids.rename("item_id").to_frame()
+        else:
+            items = Vocabulary(catalog["item_id"])
+            item_row_E = rows_in(events["item_id"], items)
+        if (unknown_E := item_row_E < 0).any():
+            example = events["item_id"][int(np.argmax(unknown_E))]
             raise DataError(f"an event names item {example!r}, which is not in the catalog.")
-        timed = "timestamp" in events.columns
-        timestamps = events["timestamp"].cast(pl.Int64).to_numpy() if timed else None
-        order = np.lexsort((timestamps, user_rows) if timestamps is not None else (user_rows,))
-        counts = np.bincount(user_rows, minlength=len(users))
-        sequences = Sequences(
-            offsets=np.concatenate([[0], np.cumsum(counts)]),
-            item_rows=item_rows[order].astype(np.int32),
-            timestamps=None if timestamps is None else timestamps[order],
-            values=events["value"].cast(pl.Float32).to_numpy()[order]
-            if "value" in events.columns
-            else None,
+        columns = {
+            name: events[name].cast(kind).to_numpy()
+            for name, kind in (("timestamp", pl.Int64), ("value", pl.Float32))
+            if name in events.columns
+        }
+        del events
+        sequences = Sequences.sort(
+            user_row_E,
+            item_row_E,
+            timestamps=columns.get("timestamp"),
+            values=columns.get("value"),
+            users=len(users),
         )
         if profiles is not None:
             if profiles["user_id"].is_duplicated().any():
@@ -322,26 +207,23 @@ class Dataset:
     @cached_property
     def item_counts(self) -> IntArray:
         """[N] events per item."""
-        return np.bincount(self.sequences.item_rows, minlength=len(self.items))
+        return count_rows(self.sequences.item_rows, len(self.items))
 
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits that change when an id, an event, a time or an order changes."""
-        digest = hashlib.sha256()
+        parts: list[Any] = []
         for vocabulary in (self.users, self.items):
             ids = vocabulary.ids
-            digest.update(f"{ids.dtype} {len(ids)}\n".encode())
-            digest.update("\n".join(map(str, ids.to_list())).encode())
+            parts += [f"{ids.dtype} {len(ids)}\n", "\n".join(map(str, ids.to_list()))]
         for name, array in self.sequences.arrays().items():
-            kind = np.float32 if name == "values" else np.int64
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
-        return digest.hexdigest()[:12]
+            parts += [name, array]
+        return fingerprint(*parts)
 
     @cached_property
     def catalog_fingerprint(self) -> str:
         """Twelve hex digits that change when anything in the catalog changes, such as a title."""
-        return hashlib.sha256(self.catalog.write_ndjson().encode()).hexdigest()[:12]
+        return fingerprint(self.catalog.write_ndjson())
 
     def query(self, user: UserId) -> Query:
         """A query for a known user, with everything they did as its history.
@@ -378,23 +260,9 @@ class Dataset:
 
     def save(self, path: PathLike) -> None:
         """Write to a folder that appears whole or not at all."""
-        with new_folder(Path(path)) as folder:
-            for name, array in self.sequences.arrays().items():
-                np.save(folder / f"{name}.npy", array)
-            self.users.ids.rename("user_id").to_frame().write_parquet(folder / "users.parquet")
-            self.catalog.write_parquet(folder / "catalog.parquet")
-            if self.profiles is not None:
-                self.profiles.write_parquet(folder / "profiles.parquet")
-            manifest = {
-                "format": "itemlm dataset",
-                "version": FORMAT_VERSION,
-                "name": self.name,
-                "fingerprint": self.fingerprint,
-                "licence": self.licence,
-                "notes": list(self.notes),
-                "arrays": list(self.sequences.arrays()),
-            }
-            (folder / "dataset.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        from itemlm.data.saved import write
+
+        write(self, Path(path))
 
     @classmethod
     def load(cls, path: PathLike) -> Dataset:
@@ -403,64 +271,6 @@ class Dataset:
         Raises:
             ArtifactError: if the folder is not a dataset of a version that we can read.
         """
-        folder = Path(path)
-        if not (folder / "dataset.json").exists():
-            raise ArtifactError(f"{folder} is not a saved dataset: it has no dataset.json.")
-        try:
-            return cls._read(folder)
-        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-            raise ArtifactError(
-                f"{folder} is damaged ({error}). Make the dataset from its files again."
-            ) from error
+        from itemlm.data.saved import read
 
-    @classmethod
-    def _read(cls, folder: Path) -> Dataset:
-        manifest = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        if manifest.get("version") != FORMAT_VERSION:
-            raise ArtifactError(
-                f"{folder} has format version {manifest.get('version')}, this itemlm reads "
-                f"{FORMAT_VERSION}. Save the dataset again with this version."
-            )
-        arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in manifest["arrays"]
-        }
-        profiles = folder / "profiles.parquet"
-        catalog = pl.read_parquet(folder / "catalog.parquet")
-        return cls(
-            name=manifest["name"],
-            users=Vocabulary(pl.read_parquet(folder / "users.parquet")["user_id"]),
-            items=Vocabulary(catalog["item_id"]),
-            sequences=Sequences(**arrays),
-            catalog=catalog,
-            profiles=pl.read_parquet(profiles) if profiles.exists() else None,
-            notes=tuple(manifest["notes"]),
-            licence=manifest["licence"],
-        )
-
-
-def query_batch(
-    queries: Sequence[Query], items: Vocabulary, users: Vocabulary | None = None
-) -> QueryBatch:
-    """Queries as rows; ids that are not in the vocabulary are left out."""
-    rows = [items.rows(query.history) for query in queries]
-    rows = [known[known >= 0] for known in rows]
-    lengths = [len(known) for known in rows]
-    user_rows = np.full(len(queries), -1, dtype=np.int64)
-    if users is not None:
-        named = [(place, q.user) for place, q in enumerate(queries) if q.user is not None]
-        for place, user in named:
-            user_rows[place] = users.rows([user])[0]
-    return QueryBatch(
-        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64),
-        item_rows=np.concatenate([np.empty(0, dtype=np.int64), *rows]),
-        user_rows=user_rows,
-    )
-
-
-def _rows_in(ids: pl.Series, vocabulary: Vocabulary) -> IntArray:
-    """[E] rows of many ids at once, -1 where unknown."""
-    table = pl.DataFrame({"id": vocabulary.ids, "row": np.arange(len(vocabulary))})
-    ids = ids.cast(pl.Int64) if ids.dtype.is_integer() else ids
-    joined = ids.rename("id").to_frame().join(table, on="id", how="left", maintain_order="left")
-    return joined["row"].fill_null(-1).to_numpy()
+        return read(Path(path))

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from itemlm.data.table import OnError, Table
 from itemlm.types import ConfigError, DataError, IntArray
 
 PathLike = str | os.PathLike[str]
+Needed = Callable[[Sequence[str]], Sequence[str]]  # from all columns to those that will be used
 
 GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -40,7 +42,14 @@ FORMATS = {
 }
 
 
-def read_table(path: PathLike, what: str, *, encoding: str, on_error: OnError) -> Table:
+def read_table(
+    path: PathLike,
+    what: str,
+    *,
+    encoding: str,
+    on_error: OnError,
+    needed: Needed | None = None,
+) -> Table:
     """Read one file.
 
     Args:
@@ -48,20 +57,23 @@ def read_table(path: PathLike, what: str, *, encoding: str, on_error: OnError) -
         what: what it is for, such as "events".
         encoding: of text.
         on_error: what to do about lines that cannot be read.
+        needed: chooses columns, since a format that stores them apart can leave the others on
+            disk; None for all.
 
     Raises:
         DataError: if there is no such file, or it is empty, damaged or in another format.
         ConfigError: if there is no such encoding.
     """
     file = _existing(path, what)
+    if _bytes(file, len(PARQUET)) == PARQUET:
+        return _parquet(file, file, on_error, needed)
     data = _unzipped(file)
-    if not data.strip():
+    if not data or data.isspace():
         raise DataError(f"{file} is empty. Give a file with a header line and a row per line.")
     suffixes = [suffix for suffix in file.suffixes if suffix != ".gz"]
     form = FORMATS.get(suffixes[-1].lower() if suffixes else "")
     if form == "parquet" or data.startswith(PARQUET):
-        frame = _parquet(data, file)
-        return Table(name=file.name, frame=frame, places=np.arange(len(frame)), on_error=on_error)
+        return _parquet(io.BytesIO(data), file, on_error, needed)
     text = _utf8(data, encoding, file)
     if form == "json" or (form is None and text.lstrip()[:1] in (b"{", b"[")):
         frame, lines, bad = _json_lines(text, file)
@@ -104,11 +116,17 @@ def _existing(path: PathLike, what: str) -> Path:
     return file
 
 
-def _unzipped(file: Path) -> bytes:
+def _bytes(file: Path, count: int = -1) -> bytes:
+    """The first bytes of a file, or all."""
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            return opened.read(count)
     except OSError as error:
         raise DataError(f"{file} cannot be opened: {error.strerror}.") from error
+
+
+def _unzipped(file: Path) -> bytes:
+    data = _bytes(file)
     if not data.startswith(GZIP):
         if file.suffix == ".gz" and data:
             raise DataError(f"{file} is called .gz but is not gzipped. Rename it or gzip it.")
@@ -144,14 +162,20 @@ def _utf8(data: bytes, encoding: str, file: Path) -> bytes:
     return text.removeprefix("\ufeff").encode()
 
 
-def _parquet(data: bytes, file: Path) -> pl.DataFrame:
+def _parquet(
+    source: Path | io.BytesIO, file: Path, on_error: OnError, needed: Needed | None
+) -> Table:
     try:
-        return pl.read_parquet(io.BytesIO(data))
+        rows = pl.scan_parquet(source, glob=False)
+        header = rows.collect_schema().names()
+        chosen = [] if needed is None else [name for name in header if name in needed(header)]
+        frame = rows.select(chosen or header).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(
             f"{file} is not a readable Parquet file ({_first_line(error)}). Write or download it "
             "again."
         ) from error
+    return Table(name=file.name, frame=frame, on_error=on_error, all_columns=header)
 
 
 def _json_lines(data: bytes, file: Path) -> tuple[pl.DataFrame, IntArray, list[tuple[int, str]]]:

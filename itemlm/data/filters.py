@@ -15,8 +15,10 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from itemlm.data.dataset import Dataset, Sequences, Vocabulary
+from itemlm.data.dataset import Dataset
+from itemlm.data.sequences import Sequences, span_places
 from itemlm.data.values import as_milliseconds
+from itemlm.data.vocabulary import Vocabulary
 from itemlm.types import BoolArray, ConfigError, DataError
 
 Moment = int | str | date
@@ -33,15 +35,26 @@ def k_core(dataset: Dataset, users: int = 5, items: int = 5) -> Dataset:
         DataError: if nothing is left.
     """
     _check_positive(users=users, items=items)
-    user_E, item_E = dataset.sequences.user_rows, dataset.sequences.item_rows
+    offsets, item_E = dataset.sequences.offsets, dataset.sequences.item_rows
     keep_E = np.ones(len(item_E), dtype=bool)
+    counts_U, counts_N = dataset.sequences.lengths, dataset.item_counts.copy()
     while True:
-        counts_U = np.bincount(user_E[keep_E], minlength=len(dataset.users))
-        counts_N = np.bincount(item_E[keep_E], minlength=len(dataset.items))
-        still_E = keep_E & (counts_U >= users)[user_E] & (counts_N >= items)[item_E]
-        if still_E.sum() == keep_E.sum():
+        # Only what goes is counted again: after the first round that is little.
+        rare_U = (counts_U > 0) & (counts_U < users)
+        going = span_places(offsets[:-1][rare_U], offsets[1:][rare_U])
+        going = going[keep_E[going]]
+        keep_E[going] = False
+        counts_U[rare_U] = 0
+        counts_N -= np.bincount(item_E[going], minlength=len(counts_N))
+
+        rare_N = (counts_N > 0) & (counts_N < items)
+        if not rare_N.any():
             break
-        keep_E = still_E
+        going = np.flatnonzero(keep_E & rare_N[item_E])
+        keep_E[going] = False
+        counts_N[rare_N] = 0
+        user_of_going = np.searchsorted(offsets, going, side="right") - 1
+        counts_U -= np.bincount(user_of_going, minlength=len(counts_U))
     words = f"{users}-core of users and {items}-core of items"
     return _kept(dataset, keep_E, words, items_N=counts_N > 0)
 
@@ -148,10 +161,10 @@ def _kept(
     users_U = kept.lengths > 0
     if items_N is None:
         items_N = np.ones(len(dataset.items), dtype=bool)
-    new_row_N = np.cumsum(items_N) - 1
+    new_row_N = np.cumsum(items_N, dtype=np.int32) - np.int32(1)
     sequences = Sequences(
         offsets=np.append(kept.offsets[:-1][users_U], len(kept.item_rows)),
-        item_rows=new_row_N[kept.item_rows].astype(np.int32),
+        item_rows=new_row_N[kept.item_rows],
         timestamps=kept.timestamps,
         values=kept.values,
     )

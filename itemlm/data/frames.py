@@ -53,8 +53,7 @@ def frame_table(frame: FrameLike, what: str, *, on_error: OnError) -> Table:
             f"the {what} are a {type(frame).__name__}, not a Polars or pandas frame. Use "
             "Dataset.from_files for paths."
         )
-    places = np.arange(len(rows))
-    return Table(name=f"the {what} frame", frame=rows, places=places, on_error=on_error)
+    return Table(name=f"the {what} frame", frame=rows, on_error=on_error)
 
 
 def as_series(name: str, values: Sequence[Any]) -> pl.Series:

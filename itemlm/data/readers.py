@@ -7,7 +7,7 @@ fits the tables to each other and tells in the dataset's notes what it did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +23,7 @@ from itemlm.data.columns import (
     unique_names,
 )
 from itemlm.data.dataset import Dataset
-from itemlm.data.files import PathLike, read_table
+from itemlm.data.files import Needed, PathLike, read_table
 from itemlm.data.frames import FrameLike, frame_table
 from itemlm.data.table import OnError, Table
 from itemlm.types import ConfigError, DataError
@@ -49,11 +49,16 @@ def read_files(
 ) -> Dataset:
     """See `Dataset.from_files`."""
 
-    def read(path: PathLike, what: str) -> Table:
-        return read_table(path, what, encoding=encoding, on_error=_checked(on_error))
+    def read(path: PathLike, what: str, needed: Needed | None = None) -> Table:
+        checked = _checked(on_error)
+        return read_table(path, what, encoding=encoding, on_error=checked, needed=needed)
+
+    def of_a_role(header: Sequence[str]) -> list[str]:
+        found = (find_column(role, header, columns) for role in NAMES)
+        return [column for column in found if column is not None]
 
     return _dataset(
-        read(events, "events"),
+        read(events, "events", of_a_role),
         None if items is None else read(items, "items"),
         None if users is None else read(users, "users"),
         columns=columns,
@@ -100,7 +105,7 @@ def _dataset(
 ) -> Dataset:
     # 1. Know which column is which. Other files may call an id as the event file does.
     in_events, in_items, in_users = (
-        [] if table is None else table.frame.columns for table in (events, items, users)
+        [] if table is None else table.header for table in (events, items, users)
     )
     check_roles(
         columns,
@@ -129,7 +134,7 @@ def _dataset(
     # 4. Is there anything to learn?
     if events.frame.is_empty():
         raise DataError(f"{events.name} has no rows that can be used. {' '.join(events.notes)}")
-    if events.frame["user_id"].n_unique() == 1:
+    if events.frame["user_id"].min() == events.frame["user_id"].max():
         raise DataError(
             f"{events.name} holds the events of one user only ({events.frame['user_id'][0]!r}). "
             "What people have in common can be learned from two users or more. Is "
@@ -137,12 +142,16 @@ def _dataset(
             "columns={'user_id': ...} (--column user_id=...)."
         )
     tables = [table for table in (events, items, users) if table is not None]
+    notes = tuple(note for table in tables for note in table.notes)
+    # The log is handed over, so that `build` can let go of its columns one by one.
+    log = [events.frame.select(role for role in NAMES if column_of[role] is not None)]
+    del tables, events
     return Dataset.build(
-        events.frame.select(role for role in NAMES if column_of[role] is not None),
+        log.pop(),
         None if items is None else items.frame,
         None if users is None else users.frame,
         name=name,
-        notes=tuple(note for table in tables for note in table.notes),
+        notes=notes,
     )
 
 
@@ -153,7 +162,7 @@ def _events(table: Table, column_of: Mapping[str, str | None]) -> Table:
     for role in ("user_id", "item_id"):
         if role not in used:
             without = " (which has no header line)" if table.headless else ""
-            raise missing_column(role, table.name + without, table.frame.columns)
+            raise missing_column(role, table.name + without, table.header)
     twice = [column for column in used.values() if list(used.values()).count(column) > 1]
     if twice:
         roles = " and ".join(role for role, column in used.items() if column == twice[0])
@@ -229,7 +238,9 @@ def _told(table: Table, used: Mapping[str, str]) -> str:
 
 
 def _reject_missing(table: Table, role: str) -> Table:
-    raw = table.frame[_raw(role)]
+    ours, raw = table.frame[role], table.frame[_raw(role)]
+    if not ours.null_count():
+        return table
 
     def say(row: int) -> str:
         value = raw[row]
@@ -240,7 +251,7 @@ def _reject_missing(table: Table, role: str) -> Table:
         without = f"To do without {WHAT[role]}s, give columns={{'{role}': ''}}"
         return f"{said}. {FORMS[role]}. {without}"
 
-    return table.reject(table.frame[role].is_null().to_numpy(), f"no usable {role}", say)
+    return table.reject(ours.is_null().to_numpy(), f"no usable {role}", say)
 
 
 def _one_id_type(role: str, events: Table, others: Table | None) -> tuple[Table, Table | None]:
@@ -255,7 +266,7 @@ def _one_id_type(role: str, events: Table, others: Table | None) -> tuple[Table,
 def _of_known_items(events: Table, items: Table) -> Table:
     """The events without those of items that the catalog lacks."""
     ids, known = values.same_type(events.frame["item_id"], items.frame["item_id"])
-    catalog = pl.DataFrame({"id": known, "known": True})
+    catalog = known.rename("id").to_frame().with_columns(known=pl.lit(True))
     found = ids.rename("id").to_frame().join(catalog, "id", how="left", maintain_order="left")
     unknown = found["known"].is_null()
     count = int(unknown.sum())

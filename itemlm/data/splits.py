@@ -9,70 +9,17 @@ Shapes      U users, N items, E events, Q questions.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from itemlm.data.dataset import Dataset, Sequences
-from itemlm.types import BoolArray, ConfigError, DataError, IntArray, QueryBatch
-
-Ties = Literal["shuffle", "as_given"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """Questions whose answers are known.
-
-    Attributes:
-        queries: [Q] the histories that a recommender may read.
-        target_offsets: [Q + 1] where the answers of each question start in `target_rows`.
-        target_rows: the answers, as item rows.
-        train_counts_N: events per item in the training part, for slices and novelty.
-        protocol: how the split was made, in words.
-        tied_Q: whether each question's answer ties in time with the event before it; None where
-            there are no timestamps.
-        part: "validation" or "test".
-        fingerprint: twelve hex digits that change when a question or an answer changes.
-    """
-
-    queries: QueryBatch
-    target_offsets: IntArray
-    target_rows: IntArray
-    train_counts_N: IntArray
-    protocol: str
-    tied_Q: BoolArray | None
-    part: str
-    fingerprint: str
-
-    @property
-    def tie_share(self) -> float | None:
-        """Share of questions whose answer ties in time with the event before it."""
-        return None if self.tied_Q is None else float(self.tied_Q.mean())
-
-    def __len__(self) -> int:
-        return len(self.queries)
-
-    def take(self, count: int, seed: int = 0) -> HeldOut:
-        """A random sample of the questions, for quick validation."""
-        if count < 1:
-            raise ConfigError(f"a sample has at least one question, not {count}.")
-        if count >= len(self):
-            return self
-        chosen = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
-        histories = _rows_of(self.queries.offsets, self.queries.item_rows, chosen)
-        targets = _rows_of(self.target_offsets, self.target_rows, chosen)
-        return _held_out(
-            history=histories,
-            targets=targets,
-            user_rows=self.queries.user_rows[chosen],
-            train_counts_N=self.train_counts_N,
-            protocol=f"{self.protocol}; sample of {count} by seed {seed}",
-            tied_Q=None if self.tied_Q is None else self.tied_Q[chosen],
-            part=self.part,
-        )
+from itemlm.data.dataset import Dataset
+from itemlm.data.held_out import HeldOut, ask
+from itemlm.data.sequences import Sequences
+from itemlm.data.ties import Ties, order_ties, tie_words
+from itemlm.types import ConfigError, DataError, IntArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +54,7 @@ class LeaveOneOut:
 
     def split(self, dataset: Dataset) -> Split:
         """Apply to a dataset."""
-        sequences = _order(dataset.sequences, self.ties, self.seed)
+        sequences = order_ties(dataset.sequences, self.ties, self.seed)
         asked = np.flatnonzero(sequences.lengths >= self.min_events)
         if not len(asked):
             raise DataError(
@@ -119,12 +66,12 @@ class LeaveOneOut:
         in_train[last] = in_train[last - 1] = False
         words = (
             f"leave-one-out over users with {self.min_events} events or more, "
-            f"ties {_tie_words(sequences, self.ties, self.seed)}"
+            f"ties {tie_words(sequences, self.ties, self.seed)}"
         )
         train = dataset.with_sequences(sequences.keep(in_train), f"train part: {words}")
         parts = []
         for part, position in (("validation", last - 1), ("test", last)):
-            parts.append(_questions(sequences, asked, position, position + 1, train, words, part))
+            parts.append(ask(sequences, train, asked, position, position + 1, words, part))
         return Split(train=train, validation=parts[0], test=parts[1])
 
 
@@ -147,7 +94,7 @@ class GlobalTemporal:
 
     def split(self, dataset: Dataset) -> Split:
         """Apply to a dataset."""
-        sequences = _order(dataset.sequences, self.ties, self.seed)
+        sequences = order_ties(dataset.sequences, self.ties, self.seed)
         if sequences.timestamps is None:
             raise DataError(
                 f"'{dataset.name}' has no timestamps, which a global temporal split needs. "
@@ -160,7 +107,7 @@ class GlobalTemporal:
         )
         words = (
             f"global temporal, {self.validation_share:.0%} validation and {self.test_share:.0%} "
-            f"test, {self.targets} target, ties {_tie_words(sequences, self.ties, self.seed)}"
+            f"test, {self.targets} target, ties {tie_words(sequences, self.ties, self.seed)}"
         )
         train = dataset.with_sequences(
             sequences.keep(sequences.timestamps < early), f"train part: {words}"
@@ -180,7 +127,7 @@ class GlobalTemporal:
                 )
             first = sequences.offsets[asked] + start[asked]
             last = first + 1 if self.targets == "next" else sequences.offsets[asked] + stop[asked]
-            parts.append(_questions(sequences, asked, first, last, train, words, part))
+            parts.append(ask(sequences, train, asked, first, last, words, part))
         return Split(train=train, validation=parts[0], test=parts[1])
 
 
@@ -201,7 +148,7 @@ class UserHoldout:
 
     def split(self, dataset: Dataset) -> Split:
         """Apply to a dataset."""
-        sequences = _order(dataset.sequences, self.ties, self.seed)
+        sequences = order_ties(dataset.sequences, self.ties, self.seed)
         able = np.flatnonzero(sequences.lengths >= 2)
         shuffled = np.random.default_rng(self.seed).permutation(able)
         counts = [round(len(able) * share) for share in (self.validation_share, self.test_share)]
@@ -221,7 +168,7 @@ class UserHoldout:
         words = (
             f"user hold-out, {self.validation_share:.0%} validation and {self.test_share:.0%} "
             f"test users by seed {self.seed}, last event, "
-            f"ties {_tie_words(sequences, self.ties, self.seed)}"
+            f"ties {tie_words(sequences, self.ties, self.seed)}"
         )
         train = dataset.with_sequences(
             sequences.keep(~held_U[sequences.user_rows]), f"train part: {words}"
@@ -229,25 +176,11 @@ class UserHoldout:
         parts = []
         for part, asked in zip(("validation", "test"), groups, strict=True):
             last = sequences.offsets[1:][asked] - 1
-            parts.append(_questions(sequences, asked, last, last + 1, train, words, part))
+            parts.append(ask(sequences, train, asked, last, last + 1, words, part))
         return Split(train=train, validation=parts[0], test=parts[1])
 
 
 Protocol = LeaveOneOut | GlobalTemporal | UserHoldout
-
-
-def _order(sequences: Sequences, ties: Ties, seed: int) -> Sequences:
-    """Events in the order that the protocol reads them: tied ones shuffled by seed."""
-    if ties == "as_given" or sequences.timestamps is None:
-        return sequences
-    key_E = np.random.default_rng(seed).random(len(sequences.item_rows))
-    return sequences.reorder(np.lexsort((key_E, sequences.timestamps, sequences.user_rows)))
-
-
-def _tie_words(sequences: Sequences, ties: Ties, seed: int) -> str:
-    if sequences.timestamps is None:
-        return "unknown (no timestamps), order as given"
-    return f"shuffled with seed {seed}" if ties == "shuffle" else "in the order given"
 
 
 def _check_shares(validation: float, test: float) -> None:
@@ -266,81 +199,6 @@ def _count_before(sequences: Sequences, moment: int) -> IntArray:
     return counts_U
 
 
-def _questions(
-    sequences: Sequences,
-    asked: IntArray,
-    first: IntArray,
-    last: IntArray,
-    train: Dataset,
-    words: str,
-    part: str,
-) -> HeldOut:
-    """Ask `asked` users for events first:last (flat positions), given all that came before."""
-    offsets = sequences.offsets[:-1][asked]
-    tied_Q = None
-    if sequences.timestamps is not None:
-        times = sequences.timestamps
-        tied_Q = (first > offsets) & (times[first] == times[np.maximum(first - 1, 0)])
-    return _held_out(
-        history=_spans(sequences.item_rows, offsets, first),
-        targets=_spans(sequences.item_rows, first, last),
-        user_rows=asked,
-        train_counts_N=train.item_counts,
-        protocol=words,
-        tied_Q=tied_Q,
-        part=part,
-    )
-
-
-def _held_out(
-    *,
-    history: tuple[IntArray, IntArray],
-    targets: tuple[IntArray, IntArray],
-    user_rows: IntArray,
-    train_counts_N: IntArray,
-    protocol: str,
-    tied_Q: BoolArray | None,
-    part: str,
-) -> HeldOut:
-    digest = hashlib.sha256(protocol.encode())
-    for array in (*history, *targets, user_rows):
-        digest.update(np.ascontiguousarray(array, dtype=np.int64).tobytes())
-    return HeldOut(
-        queries=QueryBatch(offsets=history[0], item_rows=history[1], user_rows=user_rows),
-        target_offsets=targets[0],
-        target_rows=targets[1],
-        train_counts_N=train_counts_N,
-        protocol=protocol,
-        tied_Q=tied_Q,
-        part=part,
-        fingerprint=digest.hexdigest()[:12],
-    )
-
-
-def _spans(values: IntArray, start: IntArray, stop: IntArray) -> tuple[IntArray, IntArray]:
-    """Values of many spans start:stop, concatenated, with the offsets of each span."""
-    lengths = stop - start
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - start, lengths)
-    return offsets, values[inside].astype(np.int64)
-
-
-def _rows_of(offsets: IntArray, values: IntArray, chosen: IntArray) -> tuple[IntArray, IntArray]:
-    return _spans(values, offsets[:-1][chosen], offsets[1:][chosen])
-
-
-def tied_events(sequences: Sequences) -> BoolArray | None:
-    """[E] events that have the same timestamp as a neighbor of the same user; None if untimed."""
-    if sequences.timestamps is None:
-        return None
-    times, users = sequences.timestamps, sequences.user_rows
-    same = (times[1:] == times[:-1]) & (users[1:] == users[:-1])
-    tied = np.zeros(len(times), dtype=bool)
-    tied[1:] |= same
-    tied[:-1] |= same
-    return tied
-
-
 def hold_out_last(
     dataset: Dataset, questions: int = 10_000, seed: int = 0
 ) -> tuple[Dataset, HeldOut]:
@@ -352,7 +210,7 @@ def hold_out_last(
     Raises:
         DataError: if nobody has three events.
     """
-    sequences = _order(dataset.sequences, "shuffle", seed)
+    sequences = order_ties(dataset.sequences, "shuffle", seed)
     able = np.flatnonzero(sequences.lengths >= 3)
     count = min(questions, -(-len(able) // 2))
     if not count:
@@ -364,6 +222,6 @@ def hold_out_last(
     last = sequences.offsets[1:][asked] - 1
     in_train = np.ones(len(sequences.item_rows), dtype=bool)
     in_train[last] = False
-    words = f"last event of {count} users, ties {_tie_words(sequences, 'shuffle', seed)}"
+    words = f"last event of {count} users, ties {tie_words(sequences, 'shuffle', seed)}"
     train = dataset.with_sequences(sequences.keep(in_train), f"train part without the {words}")
-    return train, _questions(sequences, asked, last, last + 1, train, words, "validation")
+    return train, ask(sequences, train, asked, last, last + 1, words, "validation")

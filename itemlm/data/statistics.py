@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from itemlm.data.dataset import Dataset
-from itemlm.data.splits import tied_events
+from itemlm.data.ties import tied_events
+from itemlm.order import distinct
 from itemlm.types import ConfigError, DataError, FloatArray, IntArray, MissingExtra
 
 HEAD_SHARE = 0.2  # of the items, the most popular first
@@ -73,7 +74,7 @@ def describe(dataset: Dataset) -> Description:
     if not events:
         raise DataError(f"'{dataset.name}' has no events to describe.")
     pair_E = sequences.user_rows.astype(np.int64) * items + sequences.item_rows
-    pairs = len(np.unique(pair_E))
+    pairs = len(distinct(pair_E))
     tied_E = tied_events(sequences)
     times_E = sequences.timestamps
     return Description(

@@ -27,29 +27,41 @@ class Table:
     Attributes:
         name: what messages call it, such as "ratings.csv" or "the events frame".
         frame: the rows; in a text table every column is a string, with None where it was empty.
-        places: [rows] where each row stands: its line in a file of lines, else its row number.
+        places: [rows] where each row stands: its line in a file of lines, else its row number; None
+            as long as that is 0, 1, 2 and so on.
         unit: what `places` counts: "line" (from 1) or "row" (from 0).
         text: whether the values still have to be told apart into numbers, lists and text.
         headless: whether a text file has no header line, so that its columns are numbered.
         kinds: what a typed header (`age:float`) says of each column.
         on_error: "stop" at the first bad row or "drop" bad rows.
         notes: what was done so far, in sentences.
+        all_columns: those of the file, where only some of them were read.
     """
 
     name: str
     frame: pl.DataFrame
-    places: IntArray
+    places: IntArray | None = None
     unit: Literal["line", "row"] = "row"
     text: bool = False
     headless: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)
     on_error: OnError = "stop"
     notes: tuple[str, ...] = ()
+    all_columns: Sequence[str] = ()
+
+    @property
+    def header(self) -> Sequence[str]:
+        """The columns there are, read or not."""
+        return self.all_columns or self.frame.columns
 
     def where(self, row: int) -> str:
         """`ratings.csv, line 7`."""
         from_zero = " (counted from 0)" if self.unit == "row" else ""
-        return f"{self.name}, {self.unit} {self.places[row]}{from_zero}"
+        return f"{self.name}, {self.unit} {self._places[row]}{from_zero}"
+
+    @property
+    def _places(self) -> IntArray:
+        return np.arange(len(self.frame)) if self.places is None else self.places
 
     def reject(self, bad: BoolArray, what: str, say: Callable[[int], str]) -> Table:
         """The table without its bad rows, or an error at the first of them.
@@ -67,8 +79,8 @@ class Table:
         first = int(np.argmax(bad))
         if self.on_error == "stop":
             raise DataError(f"{self.where(first)}: {say(first)}. {MEND}")
-        kept = self._dropped(int(bad.sum()), "row", f"with {what}", self.places[first])
-        return replace(kept, frame=self.frame.filter(~bad), places=self.places[~bad])
+        kept = self._dropped(int(bad.sum()), "row", f"with {what}", self._places[first])
+        return replace(kept, frame=self.frame.filter(~bad), places=self._places[~bad])
 
     def report(self, bad: Sequence[tuple[int, str]], what: str) -> Table:
         """The same table, or an error where lines could not even become rows.

@@ -93,7 +93,9 @@ def as_milliseconds(column: pl.Series) -> tuple[pl.Series, str]:
     """
     if isinstance(column.dtype, (pl.Date, pl.Datetime)):
         return column.dt.epoch("ms"), "dates"
-    numbers = as_numbers(column)
+    # Integers stay what they are: exact, and nothing to convert where they are milliseconds.
+    exact = column.dtype in (pl.Int64, pl.Int32)
+    numbers = column.cast(pl.Int64) if exact else as_numbers(column)
     if column.dtype.is_numeric() or numbers.count() * 2 > column.count():
         days = _compact_dates(numbers)
         return (days, "ISO dates") if days is not None else _from_epoch(numbers)
@@ -110,10 +112,20 @@ def _compact_dates(numbers: pl.Series) -> pl.Series | None:
 
 def _from_epoch(numbers: pl.Series) -> tuple[pl.Series, str]:
     """Numbers since 1970; the median tells the unit, and what is too large for it is unreadable."""
+    lowest, highest = numbers.min(), numbers.max()
+    if isinstance(lowest, int) and isinstance(highest, int) and lowest >= 0:
+        limit, factor, words = _epoch_of(lowest)
+        if highest < limit and factor >= 1:  # then so is the median, and no number is too large
+            return (numbers if factor == 1 else numbers * int(factor)), words
+    numbers = numbers.cast(pl.Float64)
     size = numbers.abs()
     typical = float(np.median(size.drop_nulls().to_numpy())) if numbers.count() else 0.0
-    limit, factor, words = next((epoch for epoch in EPOCHS if typical < epoch[0]), EPOCHS[-1])
+    limit, factor, words = _epoch_of(typical)
     return only((numbers * factor).round(), size < limit).cast(pl.Int64), words
+
+
+def _epoch_of(number: float) -> tuple[float, float, str]:
+    return next((epoch for epoch in EPOCHS if number < epoch[0]), EPOCHS[-1])
 
 
 def _from_iso(text: pl.Series) -> pl.Series:

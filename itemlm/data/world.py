@@ -59,7 +59,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from itemlm.data.dataset import Dataset, Sequences, Vocabulary
+from itemlm.data.dataset import Dataset
+from itemlm.data.sequences import Sequences
+from itemlm.data.vocabulary import Vocabulary
 from itemlm.data.world_films import cinema, films
 from itemlm.data.world_law import FAME, MOOD, RECENCY, SERIES, TASTE, WHIM, Law, make_law
 from itemlm.data.world_oracle import Oracle

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation.estimates import Resampling, mean_over_seeds
 from itemlm.evaluation.metrics import Targets, per_question
 from itemlm.evaluation.results import Comparison, Estimate, SliceResult

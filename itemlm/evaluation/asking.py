@@ -128,11 +128,9 @@ def _check(
         (ordered_BK[:, 1:] == ordered_BK[:, :-1]) & (ordered_BK[:, 1:] >= 0),
         "an item is recommended twice. Each item may have one place in a list.",
     )
-    query_BK = np.arange(len(batch))[:, None]
-    seen_E = batch.query_of_event * items + batch.item_rows
-    seen_BK = np.isin(query_BK * items + rows_BK, seen_E) & real_BK
+    query_BK = np.broadcast_to(np.arange(len(batch))[:, None], rows_BK.shape)
     refuse(
-        seen_BK,
+        batch.holds(query_BK, rows_BK),
         "an item of the history is recommended, although `exclude_seen` asked to leave those out. "
         "All recommenders must be masked alike, or their figures cannot be compared.",
     )

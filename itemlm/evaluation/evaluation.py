@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from itemlm import __version__
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation.accuracy import compare, measure_accuracy
 from itemlm.evaluation.asking import Answers, ask, latency_ms
 from itemlm.evaluation.beyond import Beyond, BeyondAccuracy, Categories, categories_of

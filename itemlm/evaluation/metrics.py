@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
+from itemlm.order import distinct
 from itemlm.types import BoolArray, DataError, FloatArray, IntArray, UnknownName
 
 
@@ -57,7 +58,7 @@ class Targets:
         # Without a repeated pair, which is the usual case, sorting can be skipped.
         if (counts_Q > 1).any():
             items = int(item_P.max()) + 1
-            question_P, item_P = np.divmod(np.unique(question_P * items + item_P), items)
+            question_P, item_P = np.divmod(distinct(question_P * items + item_P), items)
             counts_Q = np.bincount(question_P)
         return cls(question_P=question_P, item_P=item_P, count_Q=counts_Q)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation.metrics import Targets
 from itemlm.types import BoolArray, IntArray
 
@@ -42,9 +42,7 @@ def slices_of(held_out: HeldOut, targets: Targets) -> list[Slice]:
 
 def new_targets(held_out: HeldOut, targets: Targets) -> BoolArray:
     """[P] targets that are not in the history of their question; masking hides all others."""
-    items = len(held_out.train_counts_N)
-    seen_E = held_out.queries.query_of_event * items + held_out.queries.item_rows
-    return ~np.isin(targets.question_P * items + targets.item_P, seen_E)
+    return ~held_out.queries.holds(targets.question_P, targets.item_P)
 
 
 def _by_popularity(train_counts_N: IntArray, targets: Targets) -> list[Slice]:

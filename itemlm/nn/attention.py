@@ -12,12 +12,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from itemlm.nn.dropout import Dropout
+from itemlm.nn.linear import Linear
+from itemlm.nn.norm import RMSNorm
 from itemlm.types import ConfigError
 
 M = TypeVar("M", bound=nn.Module)
+
+MOST_PLAIN_SCORES = 256 * 256  # queries times keys; beyond, scores no longer fit into the cache
 
 
 def stack(modules: Iterable[M]) -> Sequence[M]:
@@ -33,6 +39,41 @@ class KeysValues:
     values: Tensor
 
 
+def mixed(query_BHTE: Tensor, seen: KeysValues, mask: Tensor | None, causal: bool) -> Tensor:
+    """[B, H, T, E] the values seen by each query, weighted by how well their keys match.
+
+    This is PyTorch's `scaled_dot_product_attention`, whose backward pass in bfloat16 on a processor
+    takes two to seven times as long as plain matrix products: there, those are taken instead,
+    unless sequences are so long that only the fused kernel has room.
+    """
+    scores = query_BHTE.shape[2] * seen.keys.shape[2]
+    is_low_on_cpu = query_BHTE.device.type == "cpu" and query_BHTE.dtype == torch.bfloat16
+    if is_low_on_cpu and scores <= MOST_PLAIN_SCORES:
+        return _mixed_plainly(query_BHTE, seen, mask, causal)
+    return scaled_dot_product_attention(
+        query_BHTE, seen.keys, seen.values, attn_mask=mask, is_causal=causal
+    )
+
+
+def _mixed_plainly(
+    query_BHTE: Tensor, seen: KeysValues, mask: Tensor | None, causal: bool
+) -> Tensor:
+    """softmax(query @ keys.T / sqrt(E) + bias) @ values; rows and heads are one axis, X."""
+    rows, heads, length, width = query_BHTE.shape
+    bias = query_BHTE.new_zeros(length, seen.keys.shape[2])
+    lowest = torch.finfo(bias.dtype).min  # not -inf: a row that sees nothing must not become NaN
+    if causal:
+        bias = bias.masked_fill_(torch.ones_like(bias, dtype=torch.bool).triu_(1), lowest)
+    if mask is not None:
+        bias = bias.masked_fill(~mask, lowest) if mask.dtype == torch.bool else bias + mask
+        bias = bias.expand(rows, heads, -1, -1).flatten(0, 1)
+    query_XTE, keys_XSE, values_XSE = (
+        part.flatten(0, 1) for part in (query_BHTE, seen.keys, seen.values)
+    )
+    scores_XTS = torch.baddbmm(bias, query_XTE, keys_XSE.mT, alpha=width**-0.5)
+    return (scores_XTS.softmax(-1) @ values_XSE).view(rows, heads, length, -1)
+
+
 class Attention(nn.Module):
     """Scaled dot-product attention; `head_width` need not divide `width`."""
 
@@ -46,9 +87,9 @@ class Attention(nn.Module):
         self.heads = heads
         self.head_width = width // heads if head_width is None else head_width
         inner = heads * self.head_width
-        self.query = nn.Linear(width, inner, bias=False)
-        self.key_value = nn.Linear(width, 2 * inner, bias=False)
-        self.output = nn.Linear(inner, width, bias=False)
+        self.query = Linear(width, inner)
+        self.key_value = Linear(width, 2 * inner)
+        self.output = Linear(inner, width)
 
     def read(self, memory_BSD: Tensor) -> KeysValues:
         """Keys and values of what may be attended to."""
@@ -63,13 +104,7 @@ class Attention(nn.Module):
         """Attend from each position of x; `mask` is True (or a bias) where it may look."""
         batch, length, _ = x_BTD.shape
         query_BHTE = self.query(x_BTD).view(batch, length, self.heads, -1).transpose(1, 2)
-        mixed_BHTE = scaled_dot_product_attention(
-            query_BHTE,
-            seen.keys,
-            seen.values,
-            attn_mask=mask,
-            is_causal=causal,
-        )
+        mixed_BHTE = mixed(query_BHTE, seen, mask, causal)
         out_BTD: Tensor = self.output(mixed_BHTE.transpose(1, 2).reshape(batch, length, -1))
         return out_BTD
 
@@ -79,9 +114,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, inner, bias=False), nn.ReLU(), nn.Linear(inner, width, bias=False)
-        )
+        self.layers = nn.Sequential(Linear(width, inner), nn.ReLU(), Linear(inner, width))
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Each position on its own."""
@@ -106,11 +139,11 @@ class Block(nn.Module):
         head_width: int | None = None,
     ) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(width)
+        self.attention_norm = RMSNorm(width)
         self.attention = Attention(width, heads, head_width)
-        self.feed_norm = nn.RMSNorm(width)
+        self.feed_norm = RMSNorm(width)
         self.feed = FeedForward(width, inner)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_BTD: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """Each position looks at those that `mask` or causality allows."""
@@ -120,6 +153,20 @@ class Block(nn.Module):
             self.attention.attend(normed_BTD, seen, mask=mask, causal=causal)
         )
         return self.feed_forward(x_BTD)
+
+    def last(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """[B, D] what `forward` gives, if causal, at the last real position of each row.
+
+        Keys and values are needed of all positions, but the rest of the work only of one.
+        """
+        normed_BTD = self.attention_norm(x_BTD)
+        seen = self.attention.read(normed_BTD)
+        rows_B1 = torch.arange(len(x_BTD), device=x_BTD.device)[:, None]
+        last_B1 = lengths_B[:, None] - 1
+        columns_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
+        mask_B11T = (columns_T <= last_B1)[:, None, None]
+        mixed_B1D = self.attention.attend(normed_BTD[rows_B1, last_B1], seen, mask=mask_B11T)
+        return self.feed_forward(x_BTD[rows_B1, last_B1] + self.dropout(mixed_B1D))[:, 0]
 
     def feed_forward(self, x_BTD: Tensor) -> Tensor:
         """The second half of the block."""

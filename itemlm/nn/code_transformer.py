@@ -1,12 +1,11 @@
 """Transformers that read histories as Semantic IDs and write the next item's, code by code.
 
 Two of them share one interface: `model(batch)` gives the training logits; `read` looks at a history
-once, and `write` scores the next code of many continuations of it, which is all that beam search
-needs. In `write` the beams of a query are laid out one after another along the query axis and kept
-apart by a mask, so that the history's keys and values are never copied per beam.
+once, and `write` adds one code to each of many continuations of it, which is all that beam search
+needs.
 
-Shapes      B histories, T items, L codes per item, S tokens read, K continuations of l codes,
-            M items to predict, V codes of a level, D width.
+Shapes      B histories, T items, L codes per item, S tokens read, K continuations, X tokens that
+            are cached, M items to predict, V codes of a level, D width.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from itemlm.nn.attention import Attention, Block, KeysValues, stack
+from itemlm.nn.linear import Linear
+from itemlm.nn.written import Cache, Written, look_back
 from itemlm.sample.next_items import SequenceBatch
 
 LevelLogits = list[tuple[Tensor, Tensor]]  # per level: logits_MV and the right codes_M
@@ -64,7 +65,7 @@ class CodeTable(nn.Module):
         self.register_buffer("codes_NL", torch.cat([codes_NL.long(), padding]))
         self.starts = starts.tolist()
         self.vectors = nn.Embedding(self.starts[-1] + 1, width)  # the last one begins a sequence
-        self.outputs = stack(nn.Linear(width, size, bias=False) for size in levels)
+        self.outputs = stack(Linear(width, size) for size in levels)
         nn.init.normal_(self.vectors.weight, std=0.02)
 
     @property
@@ -82,6 +83,11 @@ class CodeTable(nn.Module):
         out: Tensor = self.vectors(codes + starts_L)
         return out
 
+    def embed_level(self, codes: Tensor, level: int) -> Tensor:
+        """[..., D] vectors of codes of one level."""
+        out: Tensor = self.vectors(codes + self.starts[level])
+        return out
+
     def embed_items(self, items_BT: Tensor) -> Tensor:
         """[B, T, L, D] the vectors of the codes of items."""
         return self.embed(self.codes_NL[items_BT])
@@ -96,28 +102,6 @@ def item_positions(lengths_B: Tensor, width: int, newest: int) -> Tensor:
     """[B, width] position of each item, counted so that the last of every history is `newest`."""
     age_BT = lengths_B[:, None] - 1 - torch.arange(width, device=lengths_B.device)
     return (newest - age_BT).clamp(min=0, max=newest)
-
-
-def apart(beams: int, length: int, device: torch.device) -> Tensor:
-    """[K * l, K * l] True where one code of a beam may look at another of the same beam."""
-    beam = torch.arange(beams * length, device=device) // length
-    step = torch.arange(beams * length, device=device) % length
-    return (beam[:, None] == beam) & (step[:, None] >= step)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """A history that has been read.
-
-    Attributes:
-        seen: keys and values, one per block.
-        mask_B11S: True at real tokens.
-        last_BD: state after the last token; None for an encoder.
-    """
-
-    seen: list[KeysValues]
-    mask_B11S: Tensor
-    last_BD: Tensor | None
 
 
 class DecoderOnly(nn.Module):
@@ -165,46 +149,36 @@ class DecoderOnly(nn.Module):
             for level in range(self.table.levels)
         ]
 
-    def read(self, batch: SequenceBatch) -> Context:
-        """Keys and values of a history in every block."""
-        x_BSD = self._tokens(batch.items_BT, batch.lengths_B, newest=self.length - 1)
-        seen = []
+    def read(self, batch: SequenceBatch, beams: int) -> tuple[Tensor, Written]:
+        """logits_B1V of the first code, and what `write` continues in up to so many beams."""
+        token_BSD = x_BSD = self._tokens(batch.items_BT, batch.lengths_B, newest=self.length - 1)
+        room = 1 + beams * (self.table.levels - 1)
+        caches = []
         for block in self.blocks:
-            seen.append(block.attention.read(block.attention_norm(x_BSD)))
-            x_BSD = block(x_BSD, causal=True)
-        tokens_B = 1 + batch.lengths_B * self.table.levels
+            normed_BSD = block.attention_norm(x_BSD)
+            seen = block.attention.read(normed_BSD)
+            caches.append(Cache(seen, room))
+            if len(caches) < len(self.blocks):  # of the last block, only keys and values are used
+                mixed_BSD = block.attention.attend(normed_BSD, seen, causal=True)
+                x_BSD = block.feed_forward(x_BSD + mixed_BSD)
+        # The last token goes through once more, as the first one written.
+        last_B1 = batch.lengths_B[:, None] * self.table.levels
         columns_S = torch.arange(x_BSD.shape[1], device=x_BSD.device)
-        mask_BS = columns_S < tokens_B[:, None]
-        rows_B = torch.arange(len(x_BSD), device=x_BSD.device)
-        last_BD = self.norm(x_BSD[rows_B, tokens_B - 1])
-        return Context(seen, mask_BS[:, None, None], last_BD)
+        written = Written(caches, (columns_S < last_B1)[:, None])
+        rows_B1 = torch.arange(len(x_BSD), device=x_BSD.device)[:, None]
+        return self._next(written, torch.zeros_like(last_B1), token_BSD[rows_B1, last_B1]), written
 
-    def write(self, context: Context, codes_BKl: Tensor) -> Tensor:
-        """logits_BKV of the code after each continuation."""
-        queries, beams, length = codes_BKl.shape
-        if length == 0:
-            assert context.last_BD is not None
-            return self.table.logits(context.last_BD, 0)[:, None].expand(-1, beams, -1)
-        x_BXD = self.table.embed(codes_BKl).flatten(1, 2) + self.positions.weight[self.length]
-        own_XX = apart(beams, length, x_BXD.device)
-        mask_B1XS = torch.cat(
-            [
-                context.mask_B11S.expand(-1, 1, beams * length, -1),
-                own_XX.expand(queries, 1, -1, -1),
-            ],
-            dim=-1,
-        )
-        for block, history in zip(self.blocks, context.seen, strict=True):
-            normed_BXD = block.attention_norm(x_BXD)
-            own = block.attention.read(normed_BXD)
-            both = KeysValues(
-                torch.cat([history.keys, own.keys], dim=2),
-                torch.cat([history.values, own.values], dim=2),
-            )
-            x_BXD = x_BXD + block.attention.attend(normed_BXD, both, mask=mask_B1XS)
-            x_BXD = block.feed_forward(x_BXD)
-        last_BKD = self.norm(x_BXD.view(queries, beams, length, -1)[:, :, -1])
-        return self.table.logits(last_BKD, length)
+    def write(self, written: Written, parent_BK: Tensor, codes_BK: Tensor) -> Tensor:
+        """logits_BKV of the code after these, each of which continues a beam of the last call."""
+        x_BKD = self.table.embed_level(codes_BK, written.level - 1)
+        return self._next(written, parent_BK, x_BKD + self.positions.weight[self.length])
+
+    def _next(self, written: Written, parent_BK: Tensor, x_BKD: Tensor) -> Tensor:
+        mask_B1KX = written.branch(parent_BK)
+        for block, cache in zip(self.blocks, written.caches, strict=True):
+            x_BKD = block.feed_forward(look_back(block, x_BKD, cache, mask_B1KX))
+        written.level += 1
+        return self.table.logits(self.norm(x_BKD), written.level - 1)
 
 
 class _DecoderBlock(Block):
@@ -221,15 +195,17 @@ class _DecoderBlock(Block):
         self.cross_norm = nn.RMSNorm(shape.width)
         self.cross = Attention(shape.width, shape.heads, shape.head_width)
 
-    def decode(
-        self, x_BXD: Tensor, own_mask: Tensor, seen: KeysValues, seen_mask: Tensor
-    ) -> Tensor:
-        """Look at one's own beam, then at the history, then think."""
-        normed_BXD = self.attention_norm(x_BXD)
-        own = self.attention.read(normed_BXD)
-        x_BXD = x_BXD + self.dropout(self.attention.attend(normed_BXD, own, mask=own_mask))
-        crossed = self.cross.attend(self.cross_norm(x_BXD), seen, mask=seen_mask)
-        return self.feed_forward(x_BXD + self.dropout(crossed))
+    def decode(self, x_BLD: Tensor, seen: KeysValues, seen_mask: Tensor) -> Tensor:
+        """One continuation per history: look back, then at the history, then think."""
+        normed_BLD = self.attention_norm(x_BLD)
+        own = self.attention.read(normed_BLD)
+        x_BLD = x_BLD + self.dropout(self.attention.attend(normed_BLD, own, causal=True))
+        return self.consult(x_BLD, seen, seen_mask)
+
+    def consult(self, x_BXD: Tensor, seen: KeysValues, seen_mask: Tensor | None) -> Tensor:
+        """Look at the history, then think."""
+        crossed_BXD = self.cross.attend(self.cross_norm(x_BXD), seen, mask=seen_mask)
+        return self.feed_forward(x_BXD + self.dropout(crossed_BXD))
 
 
 class EncoderDecoder(nn.Module):
@@ -250,8 +226,8 @@ class EncoderDecoder(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
         nn.init.normal_(self.positions.weight, std=0.02)
 
-    def read(self, batch: SequenceBatch) -> Context:
-        """What each decoder block will look at."""
+    def _encode(self, batch: SequenceBatch) -> tuple[list[KeysValues], Tensor]:
+        """What each decoder block will look at, and where it is real: mask_B11S."""
         place_BT = item_positions(batch.lengths_B, batch.items_BT.shape[1], self.length - 1)
         x_BTLD = self.table.embed_items(batch.items_BT) + self.positions(place_BT)[:, :, None]
         begin_B1D = self.table.begin().expand(len(x_BTLD), 1, -1)
@@ -262,31 +238,43 @@ class EncoderDecoder(nn.Module):
         for block in self.encoder:
             x_BSD = block(x_BSD, mask=mask_B11S)
         memory_BSD = self.dropout(self.encoder_norm(x_BSD))
-        return Context([b.cross.read(memory_BSD) for b in self.decoder], mask_B11S, None)
-
-    def _decode(self, context: Context, codes_BKl: Tensor) -> Tensor:
-        """[B, K, 1 + l, D] the state before and after each code of each continuation."""
-        queries, beams, length = codes_BKl.shape
-        begin_BK1D = self.table.begin().expand(queries, beams, 1, -1)
-        x_BXD = torch.cat([begin_BK1D, self.table.embed(codes_BKl)], dim=2).flatten(1, 2)
-        x_BXD = self.dropout(x_BXD)
-        own_XX = apart(beams, length + 1, x_BXD.device)
-        for block, seen in zip(self.decoder, context.seen, strict=True):
-            x_BXD = block.decode(x_BXD, own_XX, seen, context.mask_B11S)
-        state_BXD: Tensor = self.norm(x_BXD)
-        return state_BXD.view(queries, beams, length + 1, -1)
+        return [block.cross.read(memory_BSD) for block in self.decoder], mask_B11S
 
     def forward(self, batch: SequenceBatch) -> LevelLogits:
         """Logits of the codes of the item that follows each history."""
         rows_B = torch.arange(len(batch.items_BT), device=batch.items_BT.device)
         codes_BL = self.table.codes_NL[batch.targets_BT[rows_B, batch.lengths_B - 1]]
-        state_B1LD = self._decode(self.read(batch), codes_BL[:, None, :-1])
+        begin_B1D = self.table.begin().expand(len(codes_BL), 1, -1)
+        x_BLD = self.dropout(torch.cat([begin_B1D, self.table.embed(codes_BL[:, :-1])], dim=1))
+        memory, mask_B11S = self._encode(batch)
+        for block, seen in zip(self.decoder, memory, strict=True):
+            x_BLD = block.decode(x_BLD, seen, mask_B11S)
+        state_BLD = self.norm(x_BLD)
         return [
-            (self.table.logits(state_B1LD[:, 0, level], level), codes_BL[:, level])
+            (self.table.logits(state_BLD[:, level], level), codes_BL[:, level])
             for level in range(self.table.levels)
         ]
 
-    def write(self, context: Context, codes_BKl: Tensor) -> Tensor:
-        """logits_BKV of the code after each continuation."""
-        state_BKD = self._decode(context, codes_BKl)[:, :, -1]
-        return self.table.logits(state_BKD, codes_BKl.shape[2])
+    def read(self, batch: SequenceBatch, beams: int) -> tuple[Tensor, Written]:
+        """logits_B1V of the first code, and what `write` continues in up to so many beams."""
+        memory, mask_B11S = self._encode(batch)
+        queries, room = len(batch.items_BT), 1 + beams * (self.table.levels - 1)
+        nothing = [KeysValues(seen.keys[:, :, :0], seen.values[:, :, :0]) for seen in memory]
+        caches = [Cache(seen, room) for seen in nothing]
+        visible_BKX = mask_B11S.new_zeros(queries, 1, 0)
+        written = Written(caches, visible_BKX, memory=memory, memory_mask_B11S=mask_B11S)
+        begin_B1D = self.table.begin().expand(queries, 1, -1)
+        parent_B1 = torch.zeros(queries, 1, dtype=torch.long, device=visible_BKX.device)
+        return self._next(written, parent_B1, begin_B1D), written
+
+    def write(self, written: Written, parent_BK: Tensor, codes_BK: Tensor) -> Tensor:
+        """logits_BKV of the code after these, each of which continues a beam of the last call."""
+        return self._next(written, parent_BK, self.table.embed_level(codes_BK, written.level - 1))
+
+    def _next(self, written: Written, parent_BK: Tensor, x_BKD: Tensor) -> Tensor:
+        mask_B1KX = written.branch(parent_BK)
+        for block, cache, seen in zip(self.decoder, written.caches, written.memory, strict=True):
+            x_BKD = look_back(block, x_BKD, cache, mask_B1KX)
+            x_BKD = block.consult(x_BKD, seen, written.memory_mask_B11S)
+        written.level += 1
+        return self.table.logits(self.norm(x_BKD), written.level - 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import embedding, logsigmoid
 
 from itemlm.objectives.objective import Objective
 from itemlm.sample.next_items import SequenceBatch
@@ -26,21 +26,32 @@ class BCE(Objective):
 
     def forward(self, model: nn.Module, batch: SequenceBatch) -> dict[str, Tensor]:
         """The mean over the targets of the batch."""
-        has_target_BT = batch.targets_BT >= 0
-        state_MD = model(batch)[has_target_BT]
+        state_MD = batch.at_targets(model(batch))
         items_ND = model.item_vectors()  # type: ignore[operator]
-        targets_M = batch.targets_BT[has_target_BT]
+        targets_M = batch.at_targets(batch.targets_BT)
         sampled_MK = torch.randint(
             len(items_ND), (len(targets_M), self.negatives), device=targets_M.device
         )
-        # All items of each window: what it reads and what follows.
-        query_M = has_target_BT.nonzero()[:, 0]
-        seen_BT = torch.cat([batch.items_BT, batch.targets_BT], dim=1)
-        false_MK = (sampled_MK[:, :, None] == seen_BT[query_M][:, None, :]).any(-1)
-        target_M = (state_MD * items_ND[targets_M]).sum(-1)
-        negative_MK = torch.einsum("md,mkd->mk", state_MD, items_ND[sampled_MK])
-        loss_MK = logsigmoid(-negative_MK).masked_fill(false_MK, 0.0)
+        target_M = (state_MD * embedding(targets_M, items_ND)).sum(-1)
+        negative_MK = (state_MD[:, None] * embedding(sampled_MK, items_ND)).sum(-1)
+        is_false_MK = in_own_window(sampled_MK, batch, len(items_ND))
+        loss_MK = logsigmoid(-negative_MK).masked_fill(is_false_MK, 0.0)
         return {"bce": -(logsigmoid(target_M) + loss_MK.mean(-1)).mean()}
+
+
+def in_own_window(rows_MK: Tensor, batch: SequenceBatch, items: int) -> Tensor:
+    """[M, K] whether an item is among those that the window of its position reads or predicts.
+
+    The plain version compares each item with each of its window. Here (window, item) is one number,
+    and sets of numbers are compared by sorting.
+    """
+    seen_BT = torch.cat([batch.items_BT, batch.targets_BT], dim=1)
+    window_B1 = torch.arange(len(seen_BT), device=seen_BT.device)[:, None]
+    window_M = batch.at_targets(window_B1.expand_as(batch.targets_BT))
+    # Padding is -1 or the row after the last: without it, items + 1 numbers a window are enough.
+    base = items + 1
+    seen_BT = torch.where(seen_BT < 0, items, seen_BT)
+    return torch.isin(window_M[:, None] * base + rows_MK, window_B1 * base + seen_BT)
 
 
 def bce(negatives: int = 1) -> BCE:

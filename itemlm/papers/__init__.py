@@ -22,6 +22,7 @@ TABLE: dict[str, str] = {
     "popularity": "itemlm.papers.collaborative.popularity",
     "itemknn": "itemlm.papers.collaborative.itemknn",
     "ease": "itemlm.papers.collaborative.ease",
+    "ials": "itemlm.papers.collaborative.ials",
     "sasrec": "itemlm.papers.sequential.sasrec",
     "tiger": "itemlm.papers.generative.tiger",
 }

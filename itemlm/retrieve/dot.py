@@ -1,9 +1,9 @@
 """Dot-product retrieval: a model writes one vector per history, the catalog's items answer it.
 
-The whole catalog is scored by one matrix product; nothing is approximated. Items are scored in an
-order shuffled by seed, so that equal scores are not broken by row number.
+The whole catalog is scored by matrix products; nothing is approximated. Histories are read and
+items scored in blocks that a cache can hold, and at no time is there a score for every pair.
 
-Shapes      B queries, T positions, N items, D width, K places.
+Shapes      B queries, T positions, N items, D width, K places, C candidates of all queries.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from itemlm.nn.linear import product
 from itemlm.recommender import Catalog, Recommender
+from itemlm.retrieve.exact import ranked, refuse_nan, topk_of_scores
 from itemlm.sample.next_items import SequenceBatch
 from itemlm.types import FloatArray, IntArray, QueryBatch
 
-SCORE_BYTES = 256 * 2**20
+# Arrays that a processor's cache can hold; other devices get more to do at a time.
+TOKENS_AT_A_TIME = 2**12  # of histories that are read together, padding included
+SCORES_AT_A_TIME = 2**22  # 16 MB
+ELSEWHERE = 16  # times as many
 
 
 class SequenceModel(Protocol):
-    """Reads histories: `model(batch)` gives state_BTD; `item_vectors()` gives items_ND."""
+    """Reads histories: `last_states(batch)` gives state_BD; `item_vectors()` gives items_ND."""
 
-    def __call__(self, batch: SequenceBatch) -> Tensor: ...
+    def last_states(self, batch: SequenceBatch) -> Tensor: ...
 
     def item_vectors(self) -> Tensor: ...
 
@@ -45,43 +50,41 @@ class DotProduct(Recommender):
         self.paper = paper  # type: ignore[misc]
         model.train(False)  # once; several threads may ask at a time
         self.model, self.length = model, length
-        self.shuffled_N = torch.from_numpy(np.random.default_rng(0).permutation(len(catalog)))
 
     @torch.inference_mode()
     def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
         """The best k items of each query, exactly."""
         items_ND = self.model.item_vectors()
-        shuffled_N = self.shuffled_N.to(items_ND.device)
-        items_ND = items_ND[shuffled_N]
-        position_N = torch.argsort(shuffled_N)
-        window = min(1024, max(1, SCORE_BYTES // (4 * len(items_ND))))
+        states_BD = self._states(batch, like=items_ND)
+        on_processor = items_ND.device.type == "cpu"
+        best = _best if on_processor else _best_elsewhere
+        scores = SCORES_AT_A_TIME if on_processor else SCORES_AT_A_TIME * ELSEWHERE
+        window = max(1, scores // len(items_ND))
         rows_BK = np.full((len(batch), k), -1, dtype=np.int64)
         scores_BK = np.full((len(batch), k), -np.inf, dtype=np.float32)
         for start in range(0, len(batch), window):
-            part = batch[start : start + window]
-            scores_BN = self._states(part, items_ND.device) @ items_ND.T
-            if part.allowed_N is not None:
-                blocked_N = torch.from_numpy(~part.allowed_N).to(items_ND.device)[shuffled_N]
-                scores_BN.masked_fill_(blocked_N, -torch.inf)
-            if part.exclude_seen:
-                query_E = torch.from_numpy(part.query_of_event).to(items_ND.device)
-                seen_E = position_N[torch.from_numpy(part.item_rows).long().to(items_ND.device)]
-                scores_BN[query_E, seen_E] = -torch.inf
-            best_BK, place_BK = scores_BN.topk(min(k, len(items_ND)), dim=1)
-            found_BK = shuffled_N[place_BK].masked_fill_(best_BK == -torch.inf, -1)
-            filled = (slice(start, start + len(part)), slice(found_BK.shape[1]))
-            rows_BK[filled] = found_BK.cpu().numpy()
-            scores_BK[filled] = best_BK.float().cpu().numpy()
+            block = slice(start, min(start + window, len(batch)))
+            scores_bN = _scores(states_BD[block], items_ND)
+            rows_BK[block], scores_BK[block] = best(scores_bN, batch[block], k)
         return rows_BK, scores_BK
 
-    def _states(self, batch: QueryBatch, device: torch.device) -> Tensor:
-        """[B, D] what the model makes of each history."""
+    def _states(self, batch: QueryBatch, like: Tensor) -> Tensor:
+        """[B, D] what the model makes of each history; those of similar length read together."""
         rows_BT, lengths_B = batch.last_items(self.length, empty=len(self.catalog))
-        items_BT = torch.from_numpy(rows_BT).to(device)
-        last_B = torch.from_numpy(lengths_B).to(device).clamp(min=1)
-        sequences = SequenceBatch(items_BT, last_B, torch.full_like(items_BT, -1))
-        state_BTD = self.model(sequences)
-        return state_BTD[torch.arange(len(batch), device=device), last_B - 1]
+        items_BT = torch.from_numpy(rows_BT)
+        last_B = torch.from_numpy(np.maximum(lengths_B, 1))
+        order_B = torch.argsort(last_B, descending=True)
+        states_BD = like.new_empty(len(batch), like.shape[1])
+        tokens = TOKENS_AT_A_TIME * (1 if like.device.type == "cpu" else ELSEWHERE)
+        start = 0
+        while start < len(batch):
+            longest = int(last_B[order_B[start]])
+            chosen = order_B[start : start + max(1, tokens // longest)]
+            items_bT = items_BT[chosen, :longest]
+            histories = SequenceBatch(items_bT, last_B[chosen], torch.full_like(items_bT, -1))
+            states_BD[chosen.to(like.device)] = self.model.last_states(histories.to(like.device))
+            start += len(chosen)
+        return states_BD
 
     @property
     def parameters(self) -> int:
@@ -91,3 +94,32 @@ class DotProduct(Recommender):
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """The model's weights."""
         return {name: value.cpu().numpy() for name, value in self.model.state_dict().items()}
+
+
+def _scores(states_BD: Tensor, items_ND: Tensor) -> Tensor:
+    """[B, N] dot products. For one state NumPy is quickest: 0.9 against 1.1 ms over 25 MB."""
+    if len(states_BD) == 1 and items_ND.device.type == "cpu" and items_ND.dtype == torch.float32:
+        return torch.from_numpy(items_ND.numpy() @ states_BD[0].numpy())[None]
+    return product(states_BD, items_ND)
+
+
+def _best(scores_BN: Tensor, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
+    return topk_of_scores(scores_BN.float().numpy(), batch, k)
+
+
+def _best_elsewhere(scores_BN: Tensor, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
+    """The same for scores on another device, from which only the candidates are fetched."""
+    device = scores_BN.device
+    if batch.exclude_seen:
+        query_E = torch.from_numpy(batch.query_of_event).to(device)
+        scores_BN[query_E, torch.from_numpy(batch.item_rows).long().to(device)] = -torch.inf
+    if batch.allowed_N is not None:
+        scores_BN.masked_fill_(torch.from_numpy(~batch.allowed_N).to(device), -torch.inf)
+    best_BK = scores_BN.topk(min(k, scores_BN.shape[1]), dim=1).values
+    if best_BK.isnan().any():
+        refuse_nan()
+    candidate_BN = (scores_BN >= best_BK[:, -1:]) & (scores_BN > -torch.inf)
+    query_C, row_C = candidate_BN.nonzero(as_tuple=True)
+    score_C = scores_BN[query_C, row_C].float()
+    shape = tuple(scores_BN.shape)
+    return ranked(query_C.cpu().numpy(), row_C.cpu().numpy(), score_C.cpu().numpy(), shape, k)

@@ -3,7 +3,8 @@
 One window gives a training signal at each of its positions (Kang and McAuley 2018, section 3). A
 history longer than a window is cut into several, so that every event is a target once an epoch.
 
-Shapes      B windows, T positions (the longest window of the batch), W windows in all.
+Shapes      B windows, T positions (the longest window of the batch), M positions with a target,
+            W windows in all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itemlm.data.dataset import Sequences
+from itemlm.data.sequences import Sequences
 from itemlm.sample.batches import gather_windows, length_bucketed
 from itemlm.types import DataError, IntArray
 
@@ -39,6 +40,11 @@ class SequenceBatch:
         return SequenceBatch(
             self.items_BT.to(device), self.lengths_B.to(device), self.targets_BT.to(device)
         )
+
+    def at_targets(self, values: Tensor) -> Tensor:
+        """[M, ...] what [B, T, ...] values are at the positions that have a target."""
+        places_M = (self.targets_BT.flatten() >= 0).nonzero()[:, 0]
+        return values.flatten(0, 1).index_select(0, places_M)
 
 
 def windows(offsets: IntArray, length: int) -> tuple[IntArray, IntArray]:

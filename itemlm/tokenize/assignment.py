@@ -1,6 +1,7 @@
 """Assignment: every row its own column, at the least total cost.
 
-Rows are placed one after the other. A new row takes the free column that it can reach most cheaply,
+Rows take their cheapest column where nobody else wants it; the others are placed one after the
+other. A new row takes the free column that it can reach most cheaply,
 where reaching may push rows placed before to other columns. Prices on rows and columns keep the
 reduced costs from going below 0, so that the cheapest way is a shortest path (Dijkstra's algorithm)
 and every partial assignment is the best for its rows.
@@ -28,8 +29,11 @@ def cheapest_assignment(cost_MK: FloatArray) -> IntArray:
     rows, columns = cost_MK.shape
     row_of_K = np.full(columns, -1)
     column_of_M = np.full(rows, -1)
-    price_M, price_K = np.zeros(rows), np.zeros(columns)
-    for new in range(rows):
+    # Every row's cheapest column goes to the first row that wants it; the others are left to place.
+    price_M, price_K = cost_MK.min(axis=1), np.zeros(columns)
+    wanted, first = np.unique(cost_MK.argmin(axis=1), return_index=True)
+    column_of_M[first], row_of_K[wanted] = wanted, first
+    for new in np.flatnonzero(column_of_M < 0).tolist():
         # 1. The shortest path from the new row to a free column.
         length_K = np.full(columns, np.inf)
         via_K = np.full(columns, -1)  # the row from which a column is reached

@@ -84,11 +84,14 @@ def finite_vectors(x_ND: FloatArray) -> Vectors:
     x_ND = np.ascontiguousarray(x_ND, dtype=np.float32)
     if x_ND.ndim != 2 or 0 in x_ND.shape:
         raise DataError(f"vectors must be a matrix [items, width], not of shape {x_ND.shape}.")
-    broken_N = ~np.isfinite(x_ND).all(axis=1)
-    if broken_N.any():
+    # A broken value breaks the sum of squares, and so may large ones: those rows are looked at.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(np.einsum("nd,nd->n", x_ND, x_ND)))
+    broken = suspects[~np.isfinite(x_ND[suspects]).all(axis=1)]
+    if len(broken):
         raise DataError(
-            f"{int(broken_N.sum())} of {len(x_ND)} vectors hold NaN or infinity, first in row "
-            f"{int(np.argmax(broken_N))}; encode the items again."
+            f"{len(broken)} of {len(x_ND)} vectors hold NaN or infinity, first in row "
+            f"{broken[0]}; encode the items again."
         )
     return x_ND
 
@@ -99,7 +102,7 @@ def nearest(x_ND: Vectors, centers_KD: Vectors) -> tuple[IntArray, Vectors]:
     distance_N = np.empty(len(x_ND), dtype=np.float32)
     length_K = np.einsum("kd,kd->k", centers_KD, centers_KD)
     minus_twice_DK = np.ascontiguousarray(-2 * centers_KD.T)
-    for block in _blocks(len(x_ND), len(centers_KD)):
+    for block in blocks(len(x_ND), len(centers_KD)):
         x_bD = x_ND[block]
         score_bK = x_bD @ minus_twice_DK
         score_bK += length_K
@@ -113,7 +116,7 @@ def means(x_ND: Vectors, group_N: IntArray) -> Vectors:
     """[K, D] the mean of each group, summed in float64: that of equal vectors is that vector."""
     counts_K = np.bincount(group_N)
     sums_KD = np.zeros((len(counts_K), x_ND.shape[1]))
-    for block in _blocks(len(x_ND), x_ND.shape[1]):
+    for block in blocks(len(x_ND), x_ND.shape[1]):
         group_b = group_N[block]
         member_bK = CSR(np.arange(len(group_b) + 1), group_b, None, len(counts_K))
         sums_KD += member_bK.transposed() @ x_ND[block].astype(np.float64)
@@ -174,7 +177,7 @@ def _fill(x_ND: Vectors, centers_KD: Vectors, group_N: IntArray, k: int) -> tupl
     return np.unique(group_N, return_inverse=True)[1], filled
 
 
-def _blocks(rows: int, width: int) -> Iterator[slice]:
+def blocks(rows: int, width: int) -> Iterator[slice]:
     """Slices over all rows such that a block of this width has about BLOCK_ELEMENTS elements."""
     size = max(1, BLOCK_ELEMENTS // width)
     for start in range(0, rows, size):

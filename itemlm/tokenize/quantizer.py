@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from itemlm.tokenize.kmeans import Vectors, finite_vectors, nearest
+from itemlm.tokenize.kmeans import Vectors, blocks, finite_vectors, nearest
 from itemlm.types import DataError, FloatArray, IntArray
 
 Layer = tuple[Vectors, Vectors]  # weight [in, out] and bias [out]
-BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,18 +89,20 @@ class Quantizer:
                 f"vectors of {len(self.mean_D)}; use the same item encoder."
             )
         latent_NH = np.empty((len(x_ND), self.width), dtype=np.float32)
-        for start in range(0, len(x_ND), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
+        for block in blocks(*x_ND.shape):
             latent_NH[block] = _forward(self.encoder, (x_ND[block] - self.mean_D) / self.scale_D)
         return latent_NH
 
     def codes(self, vectors_ND: FloatArray) -> IntArray:
         """[N, S] the codes of vectors."""
-        residual_NH = self.latents(vectors_ND)
-        codes_NS = np.empty((len(residual_NH), len(self.codebooks)), dtype=np.int32)
-        for level, codebook_KH in enumerate(self.codebooks):
-            codes_NS[:, level] = nearest(residual_NH, codebook_KH)[0]
-            residual_NH -= codebook_KH[codes_NS[:, level]]
+        vectors_ND = finite_vectors(vectors_ND)
+        codes_NS = np.empty((len(vectors_ND), len(self.codebooks)), dtype=np.int32)
+        # Block by block through all levels, so that what is left over stays in a cache.
+        for block in blocks(len(vectors_ND), max(self.levels)):
+            residual_bH = self.latents(vectors_ND[block])
+            for level, codebook_KH in enumerate(self.codebooks):
+                codes_NS[block, level] = nearest(residual_bH, codebook_KH)[0]
+                residual_bH -= codebook_KH[codes_NS[block, level]]
         return codes_NS
 
     def reconstruct(self, codes_NS: IntArray) -> Vectors:
@@ -114,9 +115,13 @@ class Quantizer:
     def reconstruction_error(self, vectors_ND: FloatArray, codes_NS: IntArray) -> float:
         """Share of the variance of directions that codes lose: 0 is lossless, 1 knows the mean."""
         direction_ND = directions(vectors_ND)
-        lost = np.square(direction_ND - self.reconstruct(codes_NS)).sum(dtype=np.float64)
-        all_of_it = np.square(direction_ND - direction_ND.mean(axis=0)).sum(dtype=np.float64)
-        return float(lost / all_of_it) if all_of_it > 0 else 0.0
+        mean_D = direction_ND.mean(axis=0)
+        lost = all_of_it = 0.0
+        for block in blocks(*direction_ND.shape):
+            direction_bD, again_bD = direction_ND[block], self.reconstruct(codes_NS[block])
+            lost += float(np.square(direction_bD - again_bD).sum(dtype=np.float64))
+            all_of_it += float(np.square(direction_bD - mean_D).sum(dtype=np.float64))
+        return lost / all_of_it if all_of_it > 0 else 0.0
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything it consists of, by name."""
@@ -164,8 +169,12 @@ def directions(vectors_ND: FloatArray) -> Vectors:
         DataError: if they are no matrix, there are none, or one is not finite.
     """
     x_ND = finite_vectors(vectors_ND)
-    x_ND = _divided(x_ND, np.abs(x_ND).max(axis=1))  # first, so that no square can overflow
-    return _divided(x_ND, np.linalg.norm(x_ND, axis=1))
+    unit_ND = np.empty_like(x_ND)
+    for block in blocks(*x_ND.shape):
+        x_bD = x_ND[block]
+        x_bD = _divided(x_bD, np.abs(x_bD).max(axis=1))  # first, so that no square can overflow
+        unit_ND[block] = _divided(x_bD, np.linalg.norm(x_bD, axis=1))
+    return unit_ND
 
 
 def _divided(x_ND: Vectors, by_N: Vectors) -> Vectors:

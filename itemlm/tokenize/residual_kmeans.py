@@ -17,6 +17,9 @@ Measured on Amazon Beauty with two text encoders, each against leaving it out:
     ties spread         see `ties`; no two items there share all semantic codes any more, and the
                         variance lost grows by a tenth or less
 
+Codewords of many items come from a sample of them, level by level, and then all items are coded in
+one pass: what is held besides a million vectors of width 384 is less than half their size.
+
 Shapes      N items, D width, S levels.
 """
 
@@ -24,11 +27,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemlm.tokenize.kmeans import fit_kmeans, means, nearest
+from itemlm.tokenize.kmeans import Vectors, finite_vectors, fit_kmeans, means, nearest
+from itemlm.tokenize.minibatch import codewords_from_batches, enough_for_batches
 from itemlm.tokenize.quantizer import Quantizer, directions
 from itemlm.tokenize.ties import spread_ties
 from itemlm.tokenize.tokens import SPARE, ItemTokens, unique
 from itemlm.types import ConfigError, FloatArray
+
+SAMPLE_PER_CODE = 512  # items that codewords are made from, for each code of a level
 
 
 def residual_kmeans(
@@ -39,7 +45,6 @@ def residual_kmeans(
     *,
     spread: bool = True,
     spare: int = SPARE,
-    iterations: int = 100,
 ) -> ItemTokens:
     """Item tokens by k-means on the residuals of k-means.
 
@@ -51,7 +56,6 @@ def residual_kmeans(
         spread: give items that tie the next best code of the last semantic level. Without, 18 to
             38 % of Amazon Beauty share theirs, and only the last level tells those apart.
         spare: last codes to keep free for later items.
-        iterations: most rounds of each k-means.
 
     Raises:
         ConfigError: if a setting is not positive.
@@ -59,26 +63,42 @@ def residual_kmeans(
     """
     if levels < 1 or codes < 1:
         raise ConfigError(f"levels and codes must be at least 1, not {levels} and {codes}.")
-    # 1. Compare directions, around their mean.
-    direction_ND = directions(vectors_ND)
-    mean_D = direction_ND.mean(axis=0, dtype=np.float64).astype(np.float32)
+    vectors_ND = finite_vectors(vectors_ND)
+
+    # 1. Compare directions, around their mean. A sample tells enough about many items.
+    residual_ND = directions(_sample(vectors_ND, SAMPLE_PER_CODE * codes, seed))
+    mean_D = residual_ND.mean(axis=0, dtype=np.float64).astype(np.float32)
+    residual_ND -= mean_D
 
     # 2. Group what the codes before left over by its direction, level by level. The code of an item
     #    is then the nearest codeword, so that items that come later are coded in the same way.
-    residual_ND = direction_ND - mean_D
-    codebooks, columns = [], []
+    codebooks: list[Vectors] = []
     for level in range(levels):
-        unit_ND = directions(residual_ND)
-        _, group_N = fit_kmeans(unit_ND, codes, seed + level, iterations=iterations)
-        codebook_KD = means(residual_ND, group_N)
-        code_N, _ = nearest(residual_ND, codebook_KD)
-        codebooks.append(codebook_KD)
-        columns.append(code_N)
-        residual_ND = residual_ND - codebook_KD[code_N]
-    codes_NS = np.column_stack(columns)
+        if level:
+            residual_ND -= codebooks[-1][nearest(residual_ND, codebooks[-1])[0]]
+        codebooks.append(_codewords(residual_ND, codes, seed + level))
+    quantizer = Quantizer(mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks))
+    codes_NS = quantizer.codes(vectors_ND)
 
     # 3. Tell items apart: by the next best code where there is one, and by a last code else.
     if spread:
-        codes_NS = spread_ties(codes_NS, direction_ND - mean_D, codebooks, seed)
-    quantizer = Quantizer(mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks))
+        codes_NS = spread_ties(
+            codes_NS, lambda rows: quantizer.latents(vectors_ND[rows]), codebooks, seed
+        )
     return unique(codes_NS, quantizer.levels, seed, spare=spare, quantizer=quantizer)
+
+
+def _sample(vectors_ND: Vectors, size: int, seed: int) -> Vectors:
+    """At most so many of the vectors, at random."""
+    if len(vectors_ND) <= size:
+        return vectors_ND
+    rng = np.random.default_rng(seed)
+    return vectors_ND[np.sort(rng.choice(len(vectors_ND), size, replace=False))]
+
+
+def _codewords(residual_ND: Vectors, codes: int, seed: int) -> Vectors:
+    """[K, D] means of residuals in groups by direction: Lloyd's groups, or, of many, batches'."""
+    if enough_for_batches(len(residual_ND), codes):
+        return codewords_from_batches(residual_ND, codes, seed)
+    _, group_N = fit_kmeans(directions(residual_ND), codes, seed)
+    return means(residual_ND, group_N)

@@ -158,7 +158,9 @@ def rqvae(
     codes_NS = best.codes(direction_ND)
     _warn_if_collapsed(codes_NS, best.levels)
     if config.spread:
-        codes_NS = spread_ties(codes_NS, best.latents(direction_ND), best.codebooks, seed)
+        codes_NS = spread_ties(
+            codes_NS, lambda rows: best.latents(direction_ND[rows]), best.codebooks, seed
+        )
     return unique(codes_NS, best.levels, seed, spare=config.spare, quantizer=best)
 
 

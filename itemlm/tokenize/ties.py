@@ -5,12 +5,13 @@ almost the same and yet belong to it alone (the idea of LC-Rec's uniform semanti
 al., ICDE 2024, solved here as an exact assignment in place of Sinkhorn's iteration). What cannot be
 spread is told apart by the last code of `ItemTokens`, which means nothing.
 
-Shapes      N items, S semantic levels, K codes of the last level, H width, M items of one prefix.
+Shapes      N items, S semantic levels, K codes of the last level, H width, M items of one prefix,
+            R items of several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,9 +20,14 @@ from itemlm.tokenize.kmeans import Vectors
 from itemlm.tokenize.lookup import prefix_groups
 from itemlm.types import IntArray
 
+ROWS_AT_A_TIME = 2048
+
 
 def spread_ties(
-    codes_NS: IntArray, latent_NH: Vectors, codebooks: Sequence[Vectors], seed: int
+    codes_NS: IntArray,
+    latents: Callable[[IntArray], Vectors],
+    codebooks: Sequence[Vectors],
+    seed: int,
 ) -> IntArray:
     """The codes with the last semantic level assigned anew wherever items tie.
 
@@ -30,27 +36,47 @@ def spread_ties(
 
     Args:
         codes_NS: codes as quantized.
-        latent_NH: what was quantized.
+        latents: what was quantized, by rows: never asked for many at a time.
         codebooks: codewords of every level.
         seed: where a prefix has more than K items, they are dealt at random into hands of K, and a
             code is used once per hand.
     """
-    tied_N = np.bincount(groups_N := prefix_groups(codes_NS))[groups_N] > 1
-    prefix_N = prefix_groups(codes_NS[:, :-1])
-    rng = np.random.default_rng(seed)
-    codebook_KH = codebooks[-1]
-    residual_NH = latent_NH.copy()
-    for earlier_KH, code_N in zip(codebooks[:-1], codes_NS.T, strict=False):
-        residual_NH -= earlier_KH[code_N]
+    *earlier, codebook_KH = codebooks
     length_K = np.einsum("kh,kh->k", codebook_KH, codebook_KH)
+    spread_NS = codes_NS.copy()
+    for hands in _together(_hands(codes_NS, len(codebook_KH), np.random.default_rng(seed))):
+        rows_R = np.concatenate(hands)
+        residual_RH = latents(rows_R)
+        for earlier_KH, code_R in zip(earlier, codes_NS[rows_R].T, strict=False):
+            residual_RH -= earlier_KH[code_R]
+        # Squared distance up to a term that depends on the item alone.
+        cost_RK = length_K - 2 * (residual_RH @ codebook_KH.T)
+        ends = np.cumsum([len(rows_M) for rows_M in hands])[:-1]
+        for rows_M, cost_MK in zip(hands, np.split(cost_RK, ends), strict=True):
+            spread_NS[rows_M, -1] = cheapest_assignment(cost_MK)
+    return spread_NS
+
+
+def _hands(codes_NS: IntArray, k: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """Rows that share a prefix in which items tie, at most k at a time."""
+    group_N = prefix_groups(codes_NS)
+    prefix_N = prefix_groups(codes_NS[:, :-1])
+    tied_N = np.bincount(group_N)[group_N] > 1
     by_prefix_N = np.argsort(prefix_N, kind="stable")
     starts = np.searchsorted(prefix_N[by_prefix_N], np.arange(prefix_N.max() + 2))
-    spread_NS = codes_NS.copy()
     for prefix in np.unique(prefix_N[tied_N]):
         rows_M = rng.permutation(by_prefix_N[starts[prefix] : starts[prefix + 1]])
-        for first in range(0, len(rows_M), len(codebook_KH)):
-            hand = rows_M[first : first + len(codebook_KH)]
-            # Squared distance up to a term that depends on the item alone.
-            cost_MK = length_K - 2 * (residual_NH[hand] @ codebook_KH.T)
-            spread_NS[hand, -1] = cheapest_assignment(cost_MK)
-    return spread_NS
+        for first in range(0, len(rows_M), k):
+            yield rows_M[first : first + k]
+
+
+def _together(hands: Iterator[IntArray]) -> Iterator[list[IntArray]]:
+    """A few hands at a time: of about ROWS_AT_A_TIME rows, for which one product is fast."""
+    batch: list[IntArray] = []
+    for rows_M in hands:
+        batch.append(rows_M)
+        if sum(map(len, batch)) >= ROWS_AT_A_TIME:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from itemlm.data.folder import write_text
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.objectives.objective import Objective
 from itemlm.sample.batches import Batch, Examples
 from itemlm.train.checkpoint import Progress, Weights, load_checkpoint, save_checkpoint, weights_of

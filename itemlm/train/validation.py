@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation.metrics import Targets, hits, ndcg, places
 from itemlm.types import TopK
 

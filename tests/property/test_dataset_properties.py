@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from itemlm.data.dataset import Dataset, Vocabulary
-from itemlm.data.splits import GlobalTemporal, HeldOut, LeaveOneOut, Split, UserHoldout, tied_events
+from itemlm.data.dataset import Dataset
+from itemlm.data.held_out import HeldOut
+from itemlm.data.splits import GlobalTemporal, LeaveOneOut, Split, UserHoldout
+from itemlm.data.ties import tied_events
+from itemlm.data.vocabulary import Vocabulary
 from itemlm.types import DataError, ItemlmError
 
 # Text that a file can hold: no halves of surrogate pairs, no zero bytes.
@@ -111,6 +114,8 @@ DAMAGE = [
     ),
     st.sampled_from(["stop", "drop"]),
 )
+# Every row has a field too many, so that nothing of the catalog is left.
+@example("items", [(4, 4, b"::"), (132, 0, b"::")], "drop")
 def test_a_damaged_file_is_read_or_ends_in_a_sentence(
     name: str, damages: list[tuple[int, int, bytes]], on_error: str
 ) -> None:
@@ -220,6 +225,39 @@ def test_leave_one_out_divides_the_events_of_each_user(log: list[tuple[int, int,
         assert earlier == of_user(split.train, user)
         assert history == earlier + before
         assert Counter(history + answer) == Counter(of_user(dataset, user))
+
+
+def plain_leave_one_out(
+    log: list[tuple[int, int, int]],
+) -> dict[int, tuple[list[int], int, int]]:
+    """The definition: of each user with three events, what is trained on and the two answers."""
+    histories: dict[int, list[int]] = {}
+    for user, item, _ in sorted(log, key=lambda event: event[2]):  # a stable sort
+        histories.setdefault(user, []).append(item)
+    return {
+        user: (history[:-2], history[-2], history[-1])
+        for user, history in histories.items()
+        if len(history) >= 3
+    }
+
+
+@quick
+@given(events)
+def test_leave_one_out_is_what_lists_of_python_make(log: list[tuple[int, int, int]]) -> None:
+    expected = plain_leave_one_out(log)
+    if not expected:
+        return
+    dataset = dataset_of(log)
+    split = dataset.split(LeaveOneOut(ties="as_given"))
+    found = {}
+    for place in range(len(split.test)):
+        user, history, [answer] = question(split.test, place)
+        _, _, [before] = question(split.validation, place)
+        trained = dataset.items.ids_of(np.array(of_user(split.train, user)))
+        before_id, answer_id = dataset.items.ids_of(np.array([before, answer]))
+        found[dataset.users.ids[user]] = (trained, before_id, answer_id)
+        assert dataset.items.ids_of(np.array(history)) == [*trained, before_id]
+    assert found == expected
 
 
 @quick

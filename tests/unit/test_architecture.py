@@ -16,20 +16,21 @@ ROOT = Path(itemlm.__file__).parent
 MAY_IMPORT = {
     "types": "",
     "config": "types",
-    "sparse": "types",
-    "data": "types config",
+    "order": "types",
+    "sparse": "types order",
+    "data": "types config order",
     "text": "types data",
-    "evaluation": "types data sparse",
+    "evaluation": "types order data sparse",
     "recommender": "types config data",
     "nn": "types sample",
     "encode": "types data sparse",
     "tokenize": "types config sparse data",
     "sample": "types data",
-    "objectives": "types sample",
+    "objectives": "types nn sample",
     "train": "types data evaluation sample objectives",
-    "retrieve": "types data recommender sample tokenize",
-    "papers": "types config sparse data text recommender nn encode tokenize sample objectives "
-    "train retrieve",
+    "retrieve": "types order data recommender nn sample tokenize",
+    "papers": "types config order sparse data text recommender nn encode tokenize sample "
+    "objectives train retrieve",
     "fitting": "types config data recommender train papers",
     "comparison": "types data evaluation recommender papers fitting",
     "cli": "types config data text evaluation recommender encode tokenize train papers fitting "

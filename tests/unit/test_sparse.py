@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from itemlm import sparse
-from itemlm.sparse import CSR, blocks, sum_by_key, terms_in_blocks
+from itemlm.sparse import CSR, blocks, sum_by_key, terms_in_blocks, together
 
 # [[0, 2, 3],
 #  [0, 0, 0],
@@ -88,3 +88,45 @@ def test_dense_round_trip_transpose_and_product(table):
     np.testing.assert_array_equal(found.toarray(), table)
     np.testing.assert_array_equal(found.transposed().toarray(), table.T)
     np.testing.assert_array_equal(found @ np.eye(4), table)
+
+
+shares = st.sampled_from([0.0, 0.3, 1.0])  # all columns are frequent, some, none
+
+
+@given(tables(5, 4), shares)
+def test_the_fast_product_equals_the_plain_one(table, share):
+    dense_CW = np.random.default_rng(0).normal(size=(4, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "DENSE_SHARE", share)
+        found_RW = csr_of(table).product(dense_CW)
+    np.testing.assert_allclose(found_RW, csr_of(table) @ dense_CW, atol=1e-12)
+
+
+@given(tables(6, 4), shares, st.integers(1, 30))
+def test_columns_together(table, share, limit):
+    taken = CSR.distinct(*np.nonzero(table), table.shape)
+    found_CC = np.zeros((4, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "DENSE_SHARE", share)
+        patch.setattr(sparse, "DENSE_CELLS", limit)
+        patch.setattr(sparse, "TERMS_AT_A_TIME", limit)
+        for columns_B, key_Z, count_Z in together(taken):
+            assert (np.diff(key_Z) > 0).all()
+            assert (count_Z > 0).all()
+            assert (found_CC[columns_B[key_Z // 4], key_Z % 4] == 0).all()
+            found_CC[columns_B[key_Z // 4], key_Z % 4] = count_Z
+    dense = taken.toarray()
+    np.testing.assert_array_equal(found_CC, dense.T @ dense)
+
+
+def test_lines_side_by_side():
+    entry_BT, inside_BT = SMALL.lines(np.array([2, 0, 1]))
+    assert inside_BT.tolist() == [[True, False], [True, True], [False, False]]
+    assert SMALL.columns[entry_BT[inside_BT]].tolist() == [0, 1, 2]
+
+
+def test_only_some_columns():
+    kept_C = np.array([True, False, True])
+    assert SMALL.only(kept_C).toarray().tolist() == [[0, 0, 3], [0, 0, 0], [4, 0, 0]]
+    dense_RH = SMALL.only(kept_C).dense(kept_C, np.float32)
+    assert dense_RH.tolist() == [[0, 3], [0, 0], [4, 0]]

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itemlm.data.dataset import Dataset, Sequences
+from itemlm.data.dataset import Dataset
+from itemlm.data.sequences import Sequences
 from itemlm.papers.collaborative.popularity import below_evidence
 from itemlm.recommender import Catalog, Recommender, Saved
 from itemlm.retrieve.exact import topk_in_blocks
-from itemlm.sparse import CSR, terms_in_blocks
+from itemlm.sparse import CSR, together
 from itemlm.types import ConfigError, DataError, FloatArray, IntArray, QueryBatch
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class EASE(Recommender):
 
     def _score(self, batch: QueryBatch) -> FloatArray:
         shape = (len(batch), len(self.filler_N))
-        scores_BN = CSR.distinct(batch.query_of_event, batch.item_rows, shape) @ self.weights_NN
+        taken_BN = CSR.distinct(batch.query_of_event, batch.item_rows, shape)
+        scores_BN = taken_BN.product(self.weights_NN)
         scores_BN[~scores_BN.any(axis=1)] = self.filler_N
         return scores_BN
 
@@ -107,13 +109,13 @@ def restore(saved: Saved) -> EASE:
 
 
 def _gram(sequences: Sequences, items: int) -> FloatArray:
-    """[N, N] X'X, dense, filled in blocks of lines so that no second copy is needed."""
+    """[N, N] X'X, dense."""
     shape = (len(sequences), items)
     taken_UN = CSR.distinct(sequences.user_rows, sequences.item_rows, shape)
-    gram_NN = np.empty((items, items), dtype=np.float32)
-    for rows, key_T, _ in terms_in_blocks(taken_UN.transposed(), taken_UN):
-        size = (rows.stop - rows.start) * items
-        gram_NN[rows] = np.bincount(key_T, minlength=size).reshape(-1, items)
+    gram_NN = np.zeros((items, items), dtype=np.float32)
+    for items_B, key_Z, users_Z in together(taken_UN):
+        line_Z, other_Z = np.divmod(key_Z, items)
+        gram_NN[items_B[line_Z], other_Z] = users_Z
     return gram_NN
 
 

@@ -15,7 +15,8 @@ Departures  From sequential rules: the weight of a pair falls geometrically with
             popular items. From Sarwar et al.: events are taken as they are, without ratings.
             Items without a vote follow in order of popularity, with scores in [-1, 0).
 Measured    docs/papers/itemknn.md
-Shapes      B queries, N items, E events, Z pairs of items.
+Shapes      B queries or lines of a block, N items, E events, Z pairs of items, V events that vote,
+            K neighbors.
 Memory      One block of pairs at a time, besides the events and the table itself: 100 MB or less,
             or what the pairs of the most popular item need if that is more (32 bytes each; there
             are at most 2 * window, or the length of a history, for each of its events).
@@ -24,16 +25,19 @@ Memory      One block of pairs at a time, besides the events and the table itsel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itemlm.data.dataset import Dataset, Sequences
+from itemlm.data.dataset import Dataset
+from itemlm.data.sequences import Sequences
+from itemlm.order import stable_order
 from itemlm.papers.collaborative.popularity import below_evidence
 from itemlm.recommender import Catalog, Recommender, Saved
 from itemlm.retrieve.exact import topk_in_blocks
-from itemlm.sparse import CSR, blocks, sum_by_key, terms_in_blocks
+from itemlm.sparse import CSR, blocks, sum_by_key, together
 from itemlm.types import ConfigError, FloatArray, IntArray, QueryBatch
 
 if TYPE_CHECKING:
@@ -98,6 +102,11 @@ class ItemKNN(Recommender):
         super().__init__(catalog, config)
         self.similar_NN = similar_NN
         self.filler_N = filler_N
+        # The same table with lines of one length: beyond its end a line votes with 0 for item N.
+        entry_NK, inside_NK = similar_NN.lines(np.arange(len(similar_NN)))
+        nobody, nothing = np.int32(len(similar_NN)), np.float32(0)
+        self._target_NK = np.where(inside_NK, np.append(similar_NN.columns, 0)[entry_NK], nobody)
+        self._vote_NK = np.where(inside_NK, np.append(similar_NN.weights, 0)[entry_NK], nothing)
 
     def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
         """The items with most votes that may be shown; scores are sums of votes."""
@@ -107,10 +116,12 @@ class ItemKNN(Recommender):
         items = len(self.filler_N)
         scores_BN = np.empty((len(batch), items), dtype=np.float32)
         recent_BN = _recent(batch, self.config, items)
-        for rows, key_T, vote_T in terms_in_blocks(recent_BN, self.similar_NN):
-            size = (rows.stop - rows.start) * items
-            votes_bN = np.bincount(key_T, vote_T, minlength=size).reshape(-1, items)
-            scores_BN[rows] = np.where(votes_bN > 0, votes_bN, self.filler_N)
+        for query, (start, stop) in enumerate(pairwise(recent_BN.offsets.tolist())):
+            items_V = recent_BN.columns[start:stop]
+            vote_VK = self._vote_NK[items_V] * recent_BN.weights[start:stop, None]
+            target_VK = self._target_NK[items_V]
+            votes_N = np.bincount(target_VK.ravel(), vote_VK.ravel(), minlength=items + 1)[:items]
+            scores_BN[query] = np.where(votes_N > 0, votes_N, self.filler_N)
         return scores_BN
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -151,22 +162,24 @@ def _similarities(sequences: Sequences, counts_N: IntArray, config: Config) -> C
     """[N, N] line i: the `neighbors` items most similar to item i."""
     items = len(counts_N)
     events_N = np.maximum(counts_N, 1).astype(np.float64)
-    sizes, columns, values = [], [], []
-    for sources, key_Z, pairs_Z in _pairs(sequences, items, config):
+    as_source_N, as_target_N = events_N**-config.source_power, events_N**-config.target_power
+    keys, values = [], []
+    for sources_B, key_Z, pairs_Z in _pairs(sequences, items, config):
         line_Z, target_Z = np.divmod(key_Z, items)
-        source_Z = events_N[sources][line_Z] ** config.source_power
-        similar_Z = pairs_Z / (source_Z * events_N[target_Z] ** config.target_power)
+        similar_Z = pairs_Z * as_source_N[sources_B][line_Z] * as_target_N[target_Z]
+        similar_Z = similar_Z.astype(np.float32)
         kept = _strongest(line_Z, similar_Z, config.neighbors)
-        sizes.append(np.bincount(line_Z[kept], minlength=sources.stop - sources.start))
-        columns.append(target_Z[kept].astype(np.int32))
-        values.append(similar_Z[kept].astype(np.float32))
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
-    return CSR(offsets, np.concatenate(columns), np.concatenate(values), items)
+        keys.append(sources_B[line_Z[kept]] * items + target_Z[kept])
+        values.append(similar_Z[kept])
+    key_Z = np.concatenate(keys)
+    order_Z = stable_order(key_Z)
+    similar_NN = CSR.from_keys(key_Z[order_Z], np.concatenate(values)[order_Z], (items, items))
+    return replace(similar_NN, columns=similar_NN.columns.astype(np.int32))
 
 
-# Blocks of source items: their rows, keys (row in the block * N + target), and how often the pairs
-# of each key occurred.
-Blocks = Iterator[tuple[slice, IntArray, FloatArray]]
+# Blocks of source items: their rows, keys (place among these rows * N + target), and how often the
+# pairs of each key occurred.
+Blocks = Iterator[tuple[IntArray, IntArray, FloatArray]]
 
 
 def _pairs(sequences: Sequences, items: int, config: Config) -> Blocks:
@@ -177,12 +190,10 @@ def _together(sequences: Sequences, items: int) -> Blocks:
     """By how many users both items were taken, however often."""
     shape = (len(sequences), items)
     taken_UN = CSR.distinct(sequences.user_rows, sequences.item_rows, shape)
-    for sources, key_T, _ in terms_in_blocks(taken_UN.transposed(), taken_UN):
-        size = sources.stop - sources.start
-        key_Z, users_Z = sum_by_key(key_T, None, size * items)
+    for sources_B, key_Z, users_Z in together(taken_UN):
         # Every item is most similar to itself, which helps nobody.
-        other_Z = key_Z // items + sources.start != key_Z % items
-        yield sources, key_Z[other_Z], users_Z[other_Z]
+        other_Z = sources_B[key_Z // items] != key_Z % items
+        yield sources_B, key_Z[other_Z], users_Z[other_Z]
 
 
 def _near(sequences: Sequences, items: int, config: Config) -> Blocks:
@@ -197,7 +208,7 @@ def _near(sequences: Sequences, items: int, config: Config) -> Blocks:
     before_E = place_E - np.repeat(sequences.offsets[:-1], lengths_U)
     after_E = np.repeat(sequences.offsets[1:], lengths_U) - 1 - place_E
     window = min(config.window, int(lengths_U.max(initial=1)) - 1)
-    by_item_E = np.argsort(rows_E, kind="stable")
+    by_item_E = stable_order(rows_E)
     counts_N = np.bincount(rows_E, minlength=items)
     starts_N = np.cumsum(counts_N) - counts_N
     for sources in blocks(counts_N * 2 * window, PAIRS_AT_A_TIME):
@@ -214,11 +225,30 @@ def _near(sequences: Sequences, items: int, config: Config) -> Blocks:
                     keys.append(key_e[inside_e] + neighbor)
                     weight = share * config.distance_decay ** (distance - 1)
                     weights.append(np.full(len(neighbor), weight))
-        yield sources, *sum_by_key(np.concatenate(keys), np.concatenate(weights), size * items)
+        sources_B = np.arange(sources.start, sources.stop)
+        yield sources_B, *sum_by_key(np.concatenate(keys), np.concatenate(weights), size * items)
 
 
 def _strongest(line_Z: IntArray, value_Z: FloatArray, keep: int) -> IntArray:
-    """Where the largest values of each line are; of equal ones, the first. Lines must ascend."""
-    order_Z = np.lexsort((-value_Z, line_Z))
-    rank_Z = np.arange(len(line_Z)) - np.searchsorted(line_Z, line_Z)
-    return np.sort(order_Z[rank_Z < keep])
+    """Where the largest values of each line are; of equal ones, the first.
+
+    Args:
+        line_Z: ascending.
+        value_Z: positive, float32.
+        keep: how many of each line.
+    """
+    sizes_B = np.bincount(line_Z)
+    ends_B = np.cumsum(sizes_B)
+    starts_B = ends_B - sizes_B
+    # One integer for line and value: positive floats are in the order of their bits, and NumPy
+    # sorts integers several times as fast as it sorts by two keys.
+    packed_Z = line_Z.astype(np.uint64) << np.uint64(32)
+    packed_Z |= ~value_Z.view(np.uint32)
+    last_B = np.sort(packed_Z)[np.minimum(starts_B + keep, ends_B) - 1]
+    last_Z = np.repeat(last_B, sizes_B)
+    kept_Z = packed_Z < last_Z
+    tied = np.flatnonzero(packed_Z == last_Z)
+    line_T = line_Z[tied]
+    room_B = keep - np.bincount(line_Z[kept_Z], minlength=len(sizes_B))
+    kept_Z[tied[np.arange(len(tied)) - np.searchsorted(line_T, line_T) < room_B[line_T]]] = True
+    return np.flatnonzero(kept_Z)

@@ -41,10 +41,10 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> bytes:
+    def refuse(_: Path, mode: str) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert message(log) == f"{log} cannot be opened: Permission denied."
 
 

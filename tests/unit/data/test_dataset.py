@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itemlm.data.dataset import Dataset, Sequences, Vocabulary
+from itemlm.data.dataset import Dataset
+from itemlm.data.sequences import Sequences
+from itemlm.data.vocabulary import Vocabulary
 from itemlm.types import ArtifactError, DataError, Query
 
 

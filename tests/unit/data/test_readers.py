@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 
 from itemlm.data.dataset import Dataset
+from itemlm.data.files import read_table
+from itemlm.types import DataError
 
 # Two users, three items. Anna had 10, then 20; Ben had 20, then 30, then 10.
 ROWS = [
@@ -78,6 +80,21 @@ def test_text_files_are_read_whatever_they_are_called(tmp_path: Path, name: str)
 def test_json_lines_are_read(tmp_path: Path, name: str) -> None:
     lines = [json.dumps(dict(zip(HEADER, row, strict=True))) for row in ROWS]
     assert_is_the_log(Dataset.from_files(write(tmp_path / name, "\n".join(lines))))
+
+
+def test_of_a_parquet_log_only_the_columns_in_use_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "log[1]*.parquet"  # a name, not a pattern
+    wide = {"review": ["good", "bad"], "user": [1, 2], "item": [3, 4], "price": [1.0, 2.0]}
+    pl.DataFrame(wide).write_parquet(path)
+    table = read_table(
+        path, "events", encoding="utf-8", on_error="stop", needed=lambda header: header[1:3]
+    )
+    assert table.frame.columns == ["user", "item"]
+    assert table.header == list(wide)
+    assert Dataset.from_files(path).events.rows() == [(1, 3), (2, 4)]
+    assert Dataset.from_files(path, columns={"value": "price"}).events.rows()[0] == (1, 3, 1.0)
+    with pytest.raises(DataError, match="The columns are 'review', 'user', 'item', 'price'"):
+        Dataset.from_files(path, columns={"value": "stars"})
 
 
 @pytest.mark.parametrize("name", ["log.parquet", "log.pq.gz", "log"])

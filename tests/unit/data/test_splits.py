@@ -6,16 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itemlm.data.dataset import Dataset, Sequences
+from itemlm.data.dataset import Dataset
+from itemlm.data.held_out import HeldOut
+from itemlm.data.sequences import Sequences
 from itemlm.data.splits import (
     GlobalTemporal,
-    HeldOut,
     LeaveOneOut,
     Protocol,
     UserHoldout,
     hold_out_last,
-    tied_events,
 )
+from itemlm.data.ties import tied_events
 from itemlm.types import ConfigError, DataError
 
 

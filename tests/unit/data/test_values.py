@@ -9,6 +9,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from itemlm.data.dataset import Dataset
 from itemlm.data.values import as_milliseconds, as_numbers
@@ -132,6 +134,19 @@ def test_one_column_has_one_unit() -> None:
     moments, unit = as_milliseconds(pl.Series([1_500_000_000, 1_500_000_001, 1_500_000_002_000]))
     assert moments.to_list() == [1_500_000_000_000, 1_500_000_001_000, None]
     assert unit == "seconds since 1970"
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.none() | st.integers(-(2**52), 2**52), max_size=8), st.sampled_from([0, 20, 40]))
+def test_whole_numbers_are_the_same_moments_as_floats(
+    numbers: list[int | None], fewer_bits: int
+) -> None:
+    smaller = [None if number is None else number >> fewer_bits for number in numbers]
+    whole, unit = as_milliseconds(pl.Series(smaller, dtype=pl.Int64))
+    floats, same_unit = as_milliseconds(pl.Series(smaller, dtype=pl.Float64))
+    assert whole.to_list() == floats.to_list()
+    assert whole.dtype == floats.dtype == pl.Int64
+    assert unit == same_unit
 
 
 def test_numbers_that_are_not_all_dates_are_seconds() -> None:

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from scipy.stats import chisquare, norm
 
-from itemlm.data.dataset import query_batch
 from itemlm.data.splits import LeaveOneOut
+from itemlm.data.vocabulary import query_batch
 from itemlm.data.world import World, films, next_films, world
 from itemlm.data.world_films import cinema
 from itemlm.data.world_law import (

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation import Cost, evaluate
 from itemlm.types import (
     BoolArray,
@@ -41,7 +41,6 @@ def questions(
         protocol="by hand",
         tied_Q=np.arange(count) % 4 == 0,  # a quarter
         part="test",
-        fingerprint="abc123abc123",
     )
 
 

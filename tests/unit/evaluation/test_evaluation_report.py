@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation import Cost, Report, evaluate
 from itemlm.types import FloatArray, IntArray, QueryBatch, UnknownName
 
@@ -52,7 +52,6 @@ def report() -> Report:
         protocol="leave-one-out by hand",
         tied_Q=np.arange(QUESTIONS) % 5 < 2,  # 40 %
         part="test",
-        fingerprint="0123456789ab",
     )
     return evaluate(
         {
@@ -88,7 +87,7 @@ def test_json_holds_everything_but_the_arrays(report: Report, tmp_path: Path) ->
     assert found == json.loads(json.dumps(report.to_dict()))
     conditions = found["conditions"]
     assert conditions["split"] == "leave-one-out by hand"
-    assert conditions["fingerprint"] == "0123456789ab"
+    assert re.fullmatch("[0-9a-f]{12}", conditions["fingerprint"])
     assert conditions["candidates"] == "full catalog"
     assert conditions["masking"].startswith("items of the history are left out")
     assert conditions["repeats"] == pytest.approx(3 / 120)
@@ -177,7 +176,7 @@ def test_pictures_follow_the_color_scheme(page: str) -> None:
         assert not re.search(r"#(0[1-4]){3}|#1000", svg)  # no stand-in color is left
 
 
-def test_the_page_states_the_protocol_and_every_section(page: str) -> None:
+def test_the_page_states_the_protocol_and_every_section(report: Report, page: str) -> None:
     for heading in (
         "Who finds what people chose next?",
         "For whom, and for which items?",
@@ -189,7 +188,7 @@ def test_the_page_states_the_protocol_and_every_section(page: str) -> None:
         "New targets only",
     ):
         assert heading in page
-    assert "0123456789ab" in page
+    assert report.conditions.fingerprint in page
     assert "column &#39;genres&#39;" in page
 
 
@@ -204,7 +203,6 @@ def test_a_page_of_one_recommender_without_baseline_or_catalog(tmp_path: Path) -
         protocol="cold start",
         tied_Q=None,
         part="validation",
-        fingerprint="0" * 12,
     )
     report = evaluate({"only": Guess(held_out, 0.5, 1)}, held_out, ks=(3,), bootstrap=100)
     report.to_html(tmp_path / "page.html")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemlm.data.splits import HeldOut
+from itemlm.data.held_out import HeldOut
 from itemlm.evaluation.metrics import Targets
 from itemlm.evaluation.slices import new_targets, slices_of
 from itemlm.types import QueryBatch
@@ -27,7 +27,6 @@ def held_out(histories: list[list[int]], targets: list[list[int]], counts: list[
         protocol="by hand",
         tied_Q=None,
         part="test",
-        fingerprint="0" * 12,
     )
 
 

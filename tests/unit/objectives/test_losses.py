@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import itemlm.objectives.softmax as softmax_module
-from itemlm.objectives.bce import bce
+from itemlm.objectives.bce import bce, in_own_window
 from itemlm.objectives.next_code import next_code
 from itemlm.objectives.objective import Objective
 from itemlm.objectives.softmax import chunked_softmax, softmax
@@ -117,11 +117,67 @@ def test_chunks_give_the_loss_and_gradients_of_the_plain_version(positions, item
         torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-5)
 
 
+def test_a_batch_large_enough_for_the_fast_products():
+    torch.manual_seed(0)
+    state_MD = torch.randn(150, 24, requires_grad=True)
+    items_ND = torch.randn(400, 24, requires_grad=True)
+    targets_M = torch.randint(400, (150,))
+    plain = nn.functional.cross_entropy(state_MD @ items_ND.T, targets_M)
+    loss = chunked_softmax(state_MD, items_ND, targets_M)
+    expected = torch.autograd.grad(plain, (state_MD, items_ND))
+    found = torch.autograd.grad(loss, (state_MD, items_ND))
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5)
+    for mine, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])  # logits up to 1e1, 1e3 and 1e5
+def test_large_logits_do_not_overflow(scale):
+    torch.manual_seed(0)
+    state_MD = (scale * torch.randn(9, 4)).requires_grad_()
+    items_ND = torch.randn(20, 4, requires_grad=True)
+    targets_M = torch.randint(20, (9,))
+    plain = nn.functional.cross_entropy(state_MD @ items_ND.T, targets_M)
+    loss = chunked_softmax(state_MD, items_ND, targets_M)
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5)
+    expected = torch.autograd.grad(plain, (state_MD, items_ND))
+    found = torch.autograd.grad(loss, (state_MD, items_ND))
+    for mine, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-5 * scale)
+
+
 def test_low_precision_stays_close():
     torch.manual_seed(0)
-    state_MD, items_ND = torch.randn(50, 16), torch.randn(200, 16)
+    state_MD = torch.randn(50, 16, requires_grad=True)
+    items_ND = torch.randn(200, 16, requires_grad=True)
     targets_M = torch.randint(200, (50,))
     plain = nn.functional.cross_entropy(state_MD @ items_ND.T, targets_M)
     with torch.autocast("cpu", torch.bfloat16):
         loss = chunked_softmax(state_MD, items_ND, targets_M)
-    assert float(loss) == pytest.approx(float(plain), rel=0.01)
+    assert loss.item() == pytest.approx(plain.item(), rel=0.01)
+    expected = torch.autograd.grad(plain, (state_MD, items_ND))
+    found = torch.autograd.grad(loss, (state_MD, items_ND))
+    for mine, right in zip(found, expected, strict=True):
+        assert float((mine - right).norm() / right.norm()) < 0.01
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+    items=st.integers(1, 9),
+    negatives=st.integers(1, 4),
+    seed=st.integers(0),
+)
+def test_false_negatives_are_those_of_the_plain_version(lengths, items, negatives, seed):
+    generator = torch.Generator().manual_seed(seed % 2**32)
+    lengths_B = torch.tensor(lengths)
+    shape = (len(lengths), max(lengths))
+    is_real_BT = torch.arange(shape[1]) < lengths_B[:, None]
+    items_BT = torch.randint(items, shape, generator=generator).where(is_real_BT, items)
+    targets_BT = torch.randint(items, shape, generator=generator).where(is_real_BT, -1)
+    batch = SequenceBatch(items_BT, lengths_B, targets_BT)
+    rows_MK = torch.randint(items, (sum(lengths), negatives), generator=generator)
+    seen_BT = torch.cat([items_BT, targets_BT], dim=1)
+    window_M = is_real_BT.nonzero()[:, 0]
+    plain = (rows_MK[:, :, None] == seen_BT[window_M][:, None]).any(-1)
+    assert torch.equal(in_own_window(rows_MK, batch, items), plain)

@@ -218,3 +218,15 @@ def test_saved_and_restored(tmp_path):
 def test_settings_that_cannot_work(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Config(**wrong)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.5, 1.0, 2.0]))), st.integers(1, 4))
+def test_the_strongest_of_each_line(pairs, keep):
+    pairs.sort(key=lambda pair: pair[0])
+    expected = []
+    for line in range(4):
+        of_line = [place for place, pair in enumerate(pairs) if pair[0] == line]
+        expected += sorted(of_line, key=lambda place: -pairs[place][1])[:keep]  # sorting is stable
+    line_Z = np.array([line for line, _ in pairs], dtype=np.int64)
+    value_Z = np.array([value for _, value in pairs], dtype=np.float32)
+    assert itemknn._strongest(line_Z, value_Z, keep).tolist() == sorted(expected)

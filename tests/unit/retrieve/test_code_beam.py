@@ -44,10 +44,10 @@ def batch(histories, **changes):
     )
 
 
-def log_probability_of_every_item(beam, history):
-    """[N] sum over levels of log softmax, from training-style passes, one item at a time."""
+def log_probabilities(beam, history):
+    """[N, L] log softmax of each code of each item, from training-style passes, one at a time."""
     beam.model.eval()
-    scores = []
+    logs_NL = np.empty((ITEMS, len(LEVELS)))
     recent = history[-LENGTH:]
     for item in range(ITEMS):
         window = [*recent, item]
@@ -59,9 +59,19 @@ def log_probability_of_every_item(beam, history):
         with torch.inference_mode():
             levels = beam.model(sequences)
         # The last item of the window is the one that was asked for.
-        logs = [logits.log_softmax(-1)[-1, codes[-1]] for logits, codes in levels]
-        scores.append(float(sum(logs)))
-    return np.array(scores)
+        logs_NL[item] = [logits.log_softmax(-1)[-1, codes[-1]] for logits, codes in levels]
+    return logs_NL
+
+
+def search_by_hand(beam, history, may):
+    """The items that a narrow beam ends with, best first: a prefix is a tuple, a level a loop."""
+    logs_NL, kept = log_probabilities(beam, history), sorted(may)
+    for level in range(len(LEVELS)):
+        prefix = {row: tuple(beam.codes_NL[row, : level + 1]) for row in kept}
+        score = {prefix[row]: logs_NL[row, : level + 1].sum() for row in kept}
+        best = sorted(score, key=score.get, reverse=True)[: beam.beams]
+        kept = [row for row in kept if prefix[row] in best]
+    return sorted(kept, key=lambda row: -logs_NL[row].sum())
 
 
 HISTORIES = [[3, 7], [1, 2, 3, 4, 5, 6], [0]]
@@ -70,7 +80,7 @@ HISTORIES = [[3, 7], [1, 2, 3, 4, 5, 6], [0]]
 def test_a_wide_beam_ranks_like_scoring_every_item(beam):
     rows_BK, scores_BK = beam.topk(batch(HISTORIES, exclude_seen=False), 10)
     for history, rows_K, scores_K in zip(HISTORIES, rows_BK, scores_BK, strict=True):
-        expected_N = log_probability_of_every_item(beam, history)
+        expected_N = log_probabilities(beam, history).sum(1)
         assert rows_K.tolist() == np.argsort(-expected_N)[:10].tolist()
         assert scores_K == pytest.approx(expected_N[rows_K], abs=1e-4)
 
@@ -84,6 +94,20 @@ def test_seen_and_blocked_items_take_no_places(beam):
         assert set(rows_K[: len(may)]) == may
         assert (rows_K[len(may) :] == -1).all()
         assert np.isneginf(scores_K[len(may) :]).all()
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_a_narrow_beam_keeps_what_a_search_by_hand_keeps(beam, share, exclude_seen):
+    """Every beam goes on from its own parent, whichever place it had before."""
+    beam.beams = 6
+    allowed_N = np.random.default_rng(2).random(ITEMS) < share
+    queries = batch(HISTORIES, exclude_seen=exclude_seen, allowed_N=allowed_N)
+    rows_BK, _ = beam.topk(queries, beam.beams)
+    for history, rows_K in zip(HISTORIES, rows_BK, strict=True):
+        may = set(np.flatnonzero(allowed_N)) - set(history if exclude_seen else ())
+        found = search_by_hand(beam, history, may)
+        assert rows_K.tolist() == found + [-1] * (beam.beams - len(found))
 
 
 def test_one_by_one_equals_a_batch(beam):

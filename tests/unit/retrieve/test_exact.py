@@ -26,7 +26,7 @@ def batch_of(histories, *, exclude_seen=True, allowed=None):
 def by_full_sort(scores_BN, batch, k, tie_seed=0):
     """The definition, slowly: mask, sort everything by (-score, place in the tie order), cut."""
     items = scores_BN.shape[1]
-    order_of_ties = np.random.default_rng(tie_seed).permutation(items).tolist()
+    place_of = np.argsort(np.random.default_rng(tie_seed).permutation(items)).tolist()
     rows, scores = [], []
     for query, line in enumerate(scores_BN.tolist()):
         seen = batch.item_rows[batch.offsets[query] : batch.offsets[query + 1]].tolist()
@@ -37,7 +37,7 @@ def by_full_sort(scores_BN, batch, k, tie_seed=0):
             and not (batch.exclude_seen and row in seen)
             and (batch.allowed_N is None or batch.allowed_N[row])
         ]
-        shown.sort(key=lambda row: (-line[row], order_of_ties.index(row)))
+        shown.sort(key=lambda row: (-line[row], place_of[row]))
         best = shown[:k]
         gap = k - len(best)
         rows.append(best + [-1] * gap)
@@ -113,6 +113,45 @@ def test_equals_a_full_sort(problem):
     rows, found = topk_of_scores(scores, batch, k, seed)
     assert rows.tolist() == expected_rows
     assert found.tolist() == expected_scores
+
+
+@pytest.mark.parametrize(("groups", "crowd"), [(3, 1), (3, 100), (512, 1)])
+@given(problem=problems())
+def test_equals_a_full_sort_whichever_way_is_taken(problem, groups, crowd):
+    """Few groups make loose thresholds; lines with a crowd of candidates go another way."""
+    scores, batch, k, seed = problem
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "GROUPS", groups)
+        patch.setattr(exact, "CROWD", crowd)
+        rows, found = topk_of_scores(scores, batch, k, seed)
+    expected_rows, expected_scores = by_full_sort(scores, batch, k, seed)
+    assert rows.tolist() == expected_rows
+    assert found.tolist() == expected_scores
+
+
+@pytest.mark.parametrize("k", [1, 7, 200])
+def test_equals_a_full_sort_over_many_items(k):
+    """More items than groups, and not a multiple: 1,300 = 2 x 512 + 276."""
+    scores = np.random.default_rng(0).standard_normal((3, 1300)).astype(np.float32)
+    scores[1] = scores[1].round(1)  # some ties
+    scores[2] = 1  # nothing but ties
+    batch = batch_of([[5, 1299], [], [0]])
+    rows, found = topk_of_scores(scores, batch, k)
+    expected_rows, expected_scores = by_full_sort(scores, batch, k)
+    assert rows.tolist() == expected_rows
+    assert found.tolist() == expected_scores
+
+
+@pytest.mark.parametrize("place", [0, 700, 1299])
+def test_nan_is_found_wherever_it_is(place):
+    scores = np.zeros((2, 1300), dtype=np.float32)
+    scores[1, place] = np.nan
+    with pytest.raises(DataError, match="NaN"):
+        topk_of_scores(scores, batch_of([[], []]), k=5)
+    assert topk_of_scores(scores, batch_of([[], [place]]), k=5)[0].shape == (
+        2,
+        5,
+    )  # seen: no matter
 
 
 def test_blocks_change_nothing(monkeypatch):

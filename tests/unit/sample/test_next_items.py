@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlm.data.dataset import Sequences
+from itemlm.data.sequences import Sequences
 from itemlm.sample.next_items import NextItems, Prefixes, prefixes, windows
 from itemlm.types import DataError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -20,6 +20,7 @@ def test_one_row_takes_its_cheapest_column():
     assert cheapest_assignment(np.array([[3.0, -1.0, 2.0]])).tolist() == [1]
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(
     st.integers(1, 7).flatmap(
         lambda rows: st.integers(rows, 9).flatmap(

@@ -84,6 +84,18 @@ def test_an_item_appended_again_gets_its_own_semantic_codes():
     assert np.array_equal(grown.semantic_codes[400:], tokens.semantic_codes[:50])
 
 
+def test_many_items_are_coded_as_well_as_few():
+    # Enough for batches, and more than the sample that codewords are made from.
+    vectors_ND, _ = shelves(items=9000)
+    tokens = residual_kmeans(vectors_ND, codes=16, spread=False)
+    few = residual_kmeans(vectors_ND[:900], codes=16, spread=False)
+    error = tokens.quantizer.reconstruction_error(vectors_ND, tokens.semantic_codes)
+    assert error <= 1.02 * few.quantizer.reconstruction_error(
+        vectors_ND, few.quantizer.codes(vectors_ND)
+    )
+    assert np.array_equal(tokens.semantic_codes, tokens.quantizer.codes(vectors_ND))
+
+
 def test_the_same_seed_gives_the_same_tokens_and_another_seed_others():
     vectors_ND, _ = shelves()
     prints = [residual_kmeans(vectors_ND, seed=seed).fingerprint for seed in (3, 3, 4)]

@@ -24,7 +24,7 @@ def test_the_item_that_loses_least_moves():
     # Both items are nearest to codeword 0. Item 0 stays and item 1 goes to 10: 1^2 + 6^2 = 37.
     # The other way round: 9^2 + 4^2 = 97.
     codes_NS = np.array([[0, 0], [0, 0]])
-    spread_NS = spread_ties(codes_NS, line([1, 4]), one_level([0, 10]), seed=0)
+    spread_NS = spread_ties(codes_NS, line([1, 4]).__getitem__, one_level([0, 10]), seed=0)
     assert spread_NS.tolist() == [[0, 0], [0, 1]]
     assert codes_NS.tolist() == [[0, 0], [0, 0]]
 
@@ -33,14 +33,16 @@ def test_prefixes_without_ties_are_not_touched():
     # Items 0 and 1 tie below code 0; item 2 is alone below code 1 and keeps even a bad code.
     codebooks = [line([0, 100]), line([0, 10])]
     codes_NS = np.array([[0, 0], [0, 0], [1, 1]])
-    spread_NS = spread_ties(codes_NS, line([1, 4, 100]), codebooks, seed=0)
+    spread_NS = spread_ties(codes_NS, line([1, 4, 100]).__getitem__, codebooks, seed=0)
     assert spread_NS.tolist() == [[0, 0], [0, 1], [1, 1]]
 
 
 def test_distances_are_those_of_residuals():
     # Below codeword 100, items 101 and 104 leave over 1 and 4: the case of the first test.
     codebooks = [line([100]), line([0, 10])]
-    spread_NS = spread_ties(np.array([[0, 0], [0, 0]]), line([101, 104]), codebooks, seed=0)
+    spread_NS = spread_ties(
+        np.array([[0, 0], [0, 0]]), line([101, 104]).__getitem__, codebooks, seed=0
+    )
     assert spread_NS[:, 1].tolist() == [0, 1]
 
 
@@ -49,7 +51,7 @@ def test_no_assignment_has_a_smaller_total_distance(seed):
     rng = np.random.default_rng(seed)
     items, words = rng.normal(size=(4, 1)), rng.normal(size=5)
     spread_NS = spread_ties(
-        np.zeros((4, 2), dtype=int), items.astype(np.float32), one_level(words), seed
+        np.zeros((4, 2), dtype=int), items.astype(np.float32).__getitem__, one_level(words), seed
     )
     distance_MK = np.square(items - words)
     total = distance_MK[np.arange(4), spread_NS[:, 1]].sum()
@@ -60,12 +62,16 @@ def test_no_assignment_has_a_smaller_total_distance(seed):
 
 def test_more_items_than_codes_share_them_evenly():
     # 7 items over 3 codes: two hands of 3 and one of 1, so every code is used 2 or 3 times.
-    spread_NS = spread_ties(np.zeros((7, 2), dtype=int), line(range(7)), one_level([0, 1, 2]), 0)
+    spread_NS = spread_ties(
+        np.zeros((7, 2), dtype=int), line(range(7)).__getitem__, one_level([0, 1, 2]), 0
+    )
     assert sorted(np.bincount(spread_NS[:, 1]).tolist()) == [2, 2, 3]
 
 
 def test_one_level_alone_is_spread_over_the_whole_catalog():
-    spread_NS = spread_ties(np.array([[0], [0], [1]]), line([0, 1, 9]), [line([0, 10, 5])], seed=0)
+    spread_NS = spread_ties(
+        np.array([[0], [0], [1]]), line([0, 1, 9]).__getitem__, [line([0, 10, 5])], seed=0
+    )
     # All three items fight for three codes: 0 -> 0, 1 -> 5 (16) and 9 -> 10 (1) cost 17.
     assert spread_NS[:, 0].tolist() == [0, 2, 1]
     assert len(np.unique(prefix_groups(spread_NS))) == 3
