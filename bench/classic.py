@@ -25,7 +25,7 @@ def race(name: str, contenders: tuple[Contender, ...], **settings: Any) -> Race:
         contenders=contenders,
         settings={"dataset": "ml-1m", **settings},
         quick={"dataset": "ml-100k"},
-        rounds=5,
+        rounds=3,
         prepare=prepared,
         reach="at least equal to the best peer",
     )

@@ -16,6 +16,7 @@ def race(name: str, config: str, *plain: Contender) -> Race:
         measure="ms/batch",
         settings={"config": config, "items": 10_000, "beams": 30, "repeats": 10},
         contenders=(Contender("itemlm"), *plain),
+        rounds=3,
         reach="5x the plain version, with identical lists",
         prepare=beams.prepare,
         quick={"items": 1000, "beams": 5, "repeats": 1},

@@ -70,7 +70,7 @@ def _race(name: str, contenders: tuple[Contender, ...], reach: str, large: bool)
         contenders=contenders,
         settings=LARGE if large else SMALL,
         quick=QUICK_LARGE if large else QUICK_SMALL,
-        rounds=3,
+        rounds=2,
         prepare=prepared,
         reach=reach,
     )

@@ -100,7 +100,7 @@ FIGURE = Figure(
         "that codes lose; 'different' the share of different tuples of the three codes. A peer "
         "that loses more than itemlm would need more time still to lose as little."
     ),
-    races=(_race("100k vectors", 100_000, 5), _race("1M vectors", 1_000_000, 3)),
+    races=(_race("100k vectors", 100_000, 3), _race("1M vectors", 1_000_000, 1)),
 )
 
 if __name__ == "__main__":

@@ -16,7 +16,14 @@ SPEED = {
     **{"warm_up": 3, "steps": 8, "own_epochs": 1},  # ours are timed over whole epochs
 }
 QUICK = {"users": 256, "warm_up": 1, "steps": 3, "is_quick": True}
-EPOCHS = 15
+EPOCHS = 12
+
+SOFTMAX_BOUND = (
+    "The floor is missed in bfloat16: a step takes about 4 times its products, at length 200 in "
+    "float32 2.5 times. On one thread it was 3.2 (bfloat16) and 2.7 (float32). The rest is passes "
+    "over logits (exp and sum, 0.4 ns an element and core), the softmax of attention, dropout, "
+    "norms, and many small operations that four threads share badly."
+)
 
 OURS = (
     Contender("itemlm", settings={"precision": "auto"}),
@@ -34,9 +41,13 @@ def _windows(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _speed(loss: str, length: int) -> Race:
-    name, reach = {
-        "softmax": ("full softmax", "3x the best peer, 1.5x the control, 3 times the floor"),
-        "bce": ("one negative", "2x every peer"),
+    name, reach, bound = {
+        "softmax": (
+            "full softmax",
+            "3x the best peer, 1.5x the control, within 3 times the floor",
+            SOFTMAX_BOUND,
+        ),
+        "bce": ("one negative", "2x every peer", ""),
     }[loss]
     # RecBole unrolls every prefix: at length 200 that is 6 GB and over a second a batch.
     peers = ("rectools", "replay", "recbole") if length == 50 else ("rectools", "replay")
@@ -51,8 +62,9 @@ def _speed(loss: str, length: int) -> Race:
             *(Contender(peer) for peer in peers),
             *CONTROL[: 2 if length == 50 else 1],
         ),
-        rounds=3,
+        rounds=3 if length == 50 else 2,
         reach=reach,
+        bound=bound,
         prepare=_windows,
     )
 
@@ -67,7 +79,6 @@ LEARNING = Race(
         Contender("rectools"),
         Contender("replay"),
         CONTROL[0],
-        Contender("recbole, 1 epoch", script="recbole", settings={"epochs": 1}),
     ),
     rounds=1,
     reach="equal or better Recall@10 and NDCG@10",
@@ -89,7 +100,9 @@ FIGURE = Figure(
         "against nothing but its matrix products at the rate measured in the same process. "
         "RecBole learns one target per prefix and has a pairwise loss instead of BCE. In the last "
         "race everyone trains the same number of epochs, few enough for nobody to overfit, and "
-        "ranks all items but those in the window."
+        "ranks all items but those in the window. The constant rate was chosen for all after "
+        "seeing that itemlm's default, a cosine, learns less in so few steps. RecBole is not in "
+        "that race: an epoch takes it minutes."
     ),
     races=(*(_speed(loss, n) for loss in ("softmax", "bce") for n in (50, 200)), LEARNING),
 )

@@ -12,6 +12,6 @@ module = common.settings()["module"]
 package = {"replay": "replay-rec"}.get(module.split(".")[0], module.split(".")[0])
 command = [sys.executable, "-c", f"import {module}"]
 times = common.seconds(
-    lambda: subprocess.run(command, check=True, capture_output=True), repeats=7, warm_up=1
+    lambda: subprocess.run(command, check=True, capture_output=True), repeats=3, warm_up=1
 )
 common.report(values={"seconds": statistics.median(times)}, versions=(package,))

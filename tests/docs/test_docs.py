@@ -257,3 +257,19 @@ def test_the_site_builds_without_a_warning(tmp_path):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert Path(tmp_path / "site" / "reference" / "settings.html").exists()
+
+
+# --- Performance ----------------------------------------------------------------------------------
+
+
+def test_the_performance_page_is_what_the_results_say():
+    check = [sys.executable, str(ROOT / "bench" / "harness" / "page.py"), "--check"]
+    run = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_every_figure_has_been_measured():
+    results = ROOT / "bench" / "results"
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (figures,) = re.findall(r"^FIGURES := (.*)$", makefile, re.MULTILINE)
+    assert sorted(path.stem for path in results.glob("*.json")) == sorted(figures.split())
