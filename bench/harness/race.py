@@ -217,7 +217,8 @@ def _run(command: list[str], threads: int) -> dict[str, Any]:
         "other_cores": round(others.cores(), 2),
     }
     if child.returncode:
-        return outcome | {"failed": (trouble or "no message").splitlines()[-1][:300]}
+        reason = f"killed by signal {-child.returncode}" if child.returncode < 0 else "no message"
+        return outcome | {"failed": (trouble or reason).splitlines()[-1][:300]}
     return outcome | json.loads(lines[-1])
 
 
