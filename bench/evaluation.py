@@ -17,6 +17,8 @@ def prepared(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"data": str(data.leave_last_out(settings["dataset"]))}
 
 
+BOUND = "BOUNDTEXT"
+
 FIGURE = Figure(
     name="evaluation",
     title="Evaluating SASRec",
@@ -46,9 +48,10 @@ FIGURE = Figure(
             ),
             settings={"dataset": "ml-1m", "length": 50, "batch": 256},
             quick={"dataset": "ml-100k", "length": 10},
-            rounds=3,
+            rounds=2,
             prepare=prepared,
             reach="5x the best peer",
+            bound=BOUND,
         ),
     ),
 )

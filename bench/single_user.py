@@ -63,6 +63,17 @@ FACTORS = (
 LINEAR = (contender("itemlm", "ease"), contender("rectools", "ease"), contender("lenskit", "ease"))
 
 
+BOUNDS = {
+    "neighbors": (
+        "We are behind implicit, a loop in C++: some 50 µs of ours are Python and NumPy calls."
+    ),
+    "factors": (
+        "implicit looks a known user's vector up, or solves for it ('recalculate'); ours is always "
+        "solved from the history, so that it may be new. Over few items that is most of the time."
+    ),
+}
+
+
 def _race(name: str, contenders: tuple[Contender, ...], reach: str, large: bool) -> Race:
     return Race(
         name=f"{name}, {'100,000' if large else '3,416'} items",
@@ -73,6 +84,7 @@ def _race(name: str, contenders: tuple[Contender, ...], reach: str, large: bool)
         rounds=2,
         prepare=prepared,
         reach=reach,
+        bound=BOUNDS.get(name, ""),
     )
 
 

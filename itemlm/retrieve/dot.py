@@ -64,7 +64,7 @@ class DotProduct(Recommender):
         scores_BK = np.full((len(batch), k), -np.inf, dtype=np.float32)
         for start in range(0, len(batch), window):
             block = slice(start, min(start + window, len(batch)))
-            scores_bN = _scores(states_BD[block], items_ND)
+            scores_bN = product(states_BD[block], items_ND)
             rows_BK[block], scores_BK[block] = best(scores_bN, batch[block], k)
         return rows_BK, scores_BK
 
@@ -95,13 +95,6 @@ class DotProduct(Recommender):
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """The model's weights."""
         return {name: value.cpu().numpy() for name, value in self.model.state_dict().items()}
-
-
-def _scores(states_BD: Tensor, items_ND: Tensor) -> Tensor:
-    """[B, N] dot products. For one state NumPy is quickest: 0.9 against 1.1 ms over 25 MB."""
-    if len(states_BD) == 1 and items_ND.device.type == "cpu" and items_ND.dtype == torch.float32:
-        return torch.from_numpy(items_ND.numpy() @ states_BD[0].numpy())[None]
-    return product(states_BD, items_ND)
 
 
 def _best(scores_BN: Tensor, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
