@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from harness.race import Contender, Figure, Race
 
-SMALLEST = {"users": 3_000, "items": 4_000, "length": 25}
+SMALLEST = {"users": 2_000, "items": 3_000, "length": 25}
 TIMES = (1, 2, 4, 8)
 
 

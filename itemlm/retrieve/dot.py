@@ -21,7 +21,7 @@ from itemlm.sample.next_items import SequenceBatch
 from itemlm.types import FloatArray, IntArray, QueryBatch
 
 # Arrays that a processor's cache can hold; other devices get more to do at a time.
-TOKENS_AT_A_TIME = 2**12  # of histories that a core reads together, padding included
+TOKENS_AT_A_TIME = 2**12  # of histories that are read together, padding included
 SCORES_AT_A_TIME = 2**22  # 16 MB
 ELSEWHERE = 16  # times as many
 
@@ -75,8 +75,7 @@ class DotProduct(Recommender):
         last_B = torch.from_numpy(np.maximum(lengths_B, 1))
         order_B = torch.argsort(last_B, descending=True)
         states_BD = like.new_empty(len(batch), like.shape[1])
-        on_processor = like.device.type == "cpu"
-        tokens = TOKENS_AT_A_TIME * (torch.get_num_threads() if on_processor else ELSEWHERE)
+        tokens = TOKENS_AT_A_TIME * (1 if like.device.type == "cpu" else ELSEWHERE)
         start = 0
         while start < len(batch):
             longest = int(last_B[order_B[start]])
