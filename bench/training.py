@@ -19,8 +19,8 @@ QUICK = {"users": 256, "warm_up": 1, "steps": 3, "is_quick": True}
 EPOCHS = 12
 
 SOFTMAX_BOUND = (
-    "The floor is missed in bfloat16: a step takes about 4 times its products, at length 200 in "
-    "float32 2.5 times. On one thread it was 3.2 (bfloat16) and 2.7 (float32). The rest is passes "
+    "The floor is missed, but for float32 at length 200: a step takes 4 to 5 times its products. "
+    "On one thread it was 3.2 (bfloat16) and 2.7 (float32) times. The rest is passes "
     "over logits (exp and sum, 0.4 ns an element and core), the softmax of attention, dropout, "
     "norms, and many small operations that four threads share badly."
 )

@@ -41,7 +41,7 @@ Measure them yourself:
 
 ```bash
 make bench-peers   # once: every peer into an environment of its own
-make bench         # everything: about an hour and a half
+make bench         # everything: about an hour
 ```
 
 What was tried on the way, and what failed, is in the [log](log.md).
@@ -95,7 +95,8 @@ def conditions(race: Mapping[str, Any]) -> str:
         versions |= outcome.get("versions", {})
     notes = dict.fromkeys(note for outcome in outcomes for note in outcome.get("notes", ()))
     busiest = max(outcome["other_cores"] for outcome in outcomes)
-    settings = ", ".join(f"{key} {value}" for key, value in race["settings"].items())
+    asked = {key: value for key, value in race["settings"].items() if value not in (0, False, "")}
+    settings = ", ".join(f"{key} {value}" for key, value in asked.items())
     said = (
         f"{len(race['rounds'])} rounds on {race['date']}; {settings}; other processes used at most "
         f"{busiest:.1f} cores; {', '.join(f'{name} {v}' for name, v in sorted(versions.items()))}."
