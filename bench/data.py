@@ -73,7 +73,7 @@ def _race(events: int, *peers: str, rounds: int) -> Race:
         contenders=(Contender("itemlm"), *(Contender(peer) for peer in peers)),
         rounds=rounds,
         reach="10x RecBole, 3x pandas; memory at most 3x the input (24 bytes an event)",
-        bound="At 2.5 million events start-up and decoding Parquet, alike for both, keep pandas near.",
+        bound="At 2.5 million events, reading Parquet and cold memory keep pandas near.",
     )
 
 
