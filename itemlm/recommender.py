@@ -8,6 +8,7 @@ A saved recommender is a folder without executable parts:
     manifest.json      format, paper, config, data fingerprint, versions, checksums
     catalog.parquet    the items it knows, in row order
     model.safetensors  everything that was learned, as named arrays
+    NAME.json          what some papers keep besides, such as a language model's vocabulary
 
 Shapes      B queries, K places in a slate, N items.
 """
@@ -19,7 +20,7 @@ import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, overload
 
@@ -149,6 +150,10 @@ class Recommender(ABC):
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything that was learned, as named arrays."""
 
+    def documents(self) -> dict[str, str]:
+        """JSON texts to keep besides, by name, such as a language model's vocabulary."""
+        return {}
+
     @property
     def parameters(self) -> int:
         """Numbers that were learned; for models without training, all that are stored."""
@@ -252,6 +257,9 @@ class Recommender(ABC):
             self.catalog.table.write_parquet(folder / "catalog.parquet")
             arrays = {name: np.asarray(part, order="C") for name, part in self.state().items()}
             save_file(arrays, folder / "model.safetensors")
+            kept = {f"{name}.json": text for name, text in self.documents().items()}
+            for name, text in kept.items():
+                (folder / name).write_text(text, encoding="utf-8")
             manifest = {
                 "format": "itemlm recommender",
                 "version": FORMAT_VERSION,
@@ -261,7 +269,7 @@ class Recommender(ABC):
                 "card": self.card,
                 "checksums": {
                     name: _sha256(folder / name)
-                    for name in ("catalog.parquet", "model.safetensors")
+                    for name in ("catalog.parquet", "model.safetensors", *kept)
                 },
             }
             (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -276,6 +284,7 @@ class Saved:
     catalog: Catalog
     state: dict[str, np.ndarray[Any, Any]]
     card: dict[str, Any]
+    documents: dict[str, str] = field(default_factory=dict)
 
     def config_of(self, kind: type[C]) -> C:
         """The config, checked against the paper's dataclass."""
@@ -321,6 +330,11 @@ class Saved:
             catalog=Catalog(pl.read_parquet(folder / "catalog.parquet")),
             state=load_file(folder / "model.safetensors"),
             card=named["card"],
+            documents={
+                name.removesuffix(".json"): (folder / name).read_text(encoding="utf-8")
+                for name in named["checksums"]
+                if name.endswith(".json")
+            },
         )
 
 

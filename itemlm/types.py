@@ -64,8 +64,9 @@ class ItemlmWarning(UserWarning):
 class Query:
     """One request: what is known about whoever asks.
 
-    `history` holds item ids, oldest first, and is all that today's papers read. `user`, `text` and
-    `context` are there for papers that know people or understand words.
+    `history` holds item ids, oldest first, and is all that most papers read. `text` is a wish in
+    words, for papers that understand some; `user` and `context` are there for papers that know
+    people and circumstances.
     """
 
     history: Sequence[ItemId] = ()
@@ -95,6 +96,7 @@ class QueryBatch:
         user_rows: [B] row of each user in the dataset, -1 where there is none.
         exclude_seen: leave out the items of the history.
         allowed_N: which items may be recommended at all; None means all.
+        texts: [B] what was asked for in words, "" where nothing was; None where nobody did.
     """
 
     offsets: IntArray
@@ -102,6 +104,7 @@ class QueryBatch:
     user_rows: IntArray
     exclude_seen: bool = True
     allowed_N: BoolArray | None = None
+    texts: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -119,6 +122,7 @@ class QueryBatch:
             user_rows=self.user_rows[start:stop],
             exclude_seen=self.exclude_seen,
             allowed_N=self.allowed_N,
+            texts=None if self.texts is None else self.texts[start:stop],
         )
 
     @property

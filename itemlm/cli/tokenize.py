@@ -70,12 +70,15 @@ def fit(
     itemlm tokenize fit demo --codes 64 --out tokens
     ```
     """
-    from itemlm.tokenize.by_name import item_tokens
+    from itemlm.tokenize.by_name import Material, item_tokens
     from itemlm.tokenize.quality import quality
 
     dataset = open_data(data, items, users, column)
     vectors_ND = vectors_of(dataset, encoder)
-    tokens = item_tokens(tokenizer, vectors_ND, levels=levels, codes=codes, seed=seed)
+    material = Material(
+        dataset=dataset, vectors=lambda: vectors_ND, levels=levels, codes=codes, seed=seed
+    )
+    tokens = item_tokens(tokenizer, material)
     tokens.save(out)
     _show_quality(quality(tokens, vectors_ND), json)
     say(f"Saved in {out}. Look at them: itemlm tokenize browse {out} --data {data}")

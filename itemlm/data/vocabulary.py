@@ -95,6 +95,7 @@ def query_batch(
         offsets=np.array([0, *accumulate(lengths)], dtype=np.int64),
         item_rows=np.concatenate([np.empty(0, dtype=np.int64), *rows]),
         user_rows=user_rows,
+        texts=[q.text or "" for q in queries] if any(q.text for q in queries) else None,
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -53,25 +54,36 @@ class CodeTable(nn.Module):
     """Codes as vectors, and vectors as logits over the codes of a level.
 
     Each level has its own part of the table, so that logits are only ever computed over the codes
-    that can come next.
+    that can come next; shared codes have one part for all levels. Code -1, after the end of a
+    shorter path, is a vector of its own and never a target.
+
+    Args:
+        codes_NL: Semantic ID of each item, -1 after the end of a shorter one.
+        levels: codes in each level.
+        width: of the vectors.
+        shared: whether a code means the same on every level.
     """
 
     codes_NL: Tensor
+    starts_L: Tensor
 
-    def __init__(self, codes_NL: Tensor, levels: Sequence[int], width: int) -> None:
+    def __init__(
+        self, codes_NL: Tensor, levels: Sequence[int], width: int, *, shared: bool = False
+    ) -> None:
         super().__init__()
-        starts = torch.tensor([0, *levels]).cumsum(0)
+        starts = [0] * len(levels) if shared else [0, *accumulate(levels)][:-1]
+        size = levels[0] if shared else sum(levels)
         padding = torch.zeros(1, codes_NL.shape[1], dtype=torch.long)
         self.register_buffer("codes_NL", torch.cat([codes_NL.long(), padding]))
-        self.starts = starts.tolist()
-        self.vectors = nn.Embedding(self.starts[-1] + 1, width)  # the last one begins a sequence
-        self.outputs = stack(Linear(width, size) for size in levels)
+        self.register_buffer("starts_L", torch.tensor(starts), persistent=False)
+        self.vectors = nn.Embedding(size + 2, width)  # the last two: ended, and the beginning
+        self.outputs = stack(Linear(width, size) for size in (levels[:1] if shared else levels))
         nn.init.normal_(self.vectors.weight, std=0.02)
 
     @property
     def levels(self) -> int:
         """Codes per item."""
-        return len(self.outputs)
+        return self.codes_NL.shape[1]
 
     def begin(self) -> Tensor:
         """[D] the vector that begins a sequence."""
@@ -79,13 +91,14 @@ class CodeTable(nn.Module):
 
     def embed(self, codes: Tensor) -> Tensor:
         """[..., l, D] vectors of codes [..., l] of the first l levels."""
-        starts_L = torch.tensor(self.starts, device=codes.device)[: codes.shape[-1]]
-        out: Tensor = self.vectors(codes + starts_L)
+        rows = codes + self.starts_L[: codes.shape[-1]]
+        out: Tensor = self.vectors(rows.where(codes >= 0, self.vectors.num_embeddings - 2))
         return out
 
     def embed_level(self, codes: Tensor, level: int) -> Tensor:
         """[..., D] vectors of codes of one level."""
-        out: Tensor = self.vectors(codes + self.starts[level])
+        rows = codes + self.starts_L[level]
+        out: Tensor = self.vectors(rows.where(codes >= 0, self.vectors.num_embeddings - 2))
         return out
 
     def embed_items(self, items_BT: Tensor) -> Tensor:
@@ -94,8 +107,17 @@ class CodeTable(nn.Module):
 
     def logits(self, state: Tensor, level: int) -> Tensor:
         """[..., V] over the codes of a level."""
-        out: Tensor = self.outputs[level](state)
+        out: Tensor = self.outputs[level if len(self.outputs) > 1 else 0](state)
         return out
+
+    def targets(self, state_MLD: Tensor, codes_ML: Tensor) -> LevelLogits:
+        """Logits of every level where there is a code to predict, and that code."""
+        levels: LevelLogits = []
+        for level, codes_M in enumerate(codes_ML.unbind(1)):
+            real_M = codes_M >= 0
+            state_MD, codes_M = state_MLD[real_M, level], codes_M[real_M]
+            levels.append((self.logits(state_MD, level), codes_M))
+        return levels
 
 
 def item_positions(lengths_B: Tensor, width: int, newest: int) -> Tensor:
@@ -112,12 +134,21 @@ class DecoderOnly(nn.Module):
         levels: codes in each level.
         length: most items read.
         shape: sizes.
+        shared: whether a code means the same on every level.
     """
 
-    def __init__(self, codes_NL: Tensor, levels: Sequence[int], length: int, shape: Shape) -> None:
+    def __init__(
+        self,
+        codes_NL: Tensor,
+        levels: Sequence[int],
+        length: int,
+        shape: Shape,
+        *,
+        shared: bool = False,
+    ) -> None:
         super().__init__()
         self.length = length
-        self.table = CodeTable(codes_NL, levels, shape.width)
+        self.table = CodeTable(codes_NL, levels, shape.width, shared=shared)
         self.positions = nn.Embedding(length + 1, shape.width)
         self.blocks = _blocks(shape)
         self.norm = nn.RMSNorm(shape.width)
@@ -143,11 +174,7 @@ class DecoderOnly(nn.Module):
         for block in self.blocks:
             x_BSD = block(x_BSD, causal=True)
         state_BTLD = self.norm(x_BSD).view(len(x_BSD), -1, self.table.levels, x_BSD.shape[-1])
-        codes_ML = self.table.codes_NL[items_BT[real_BT]]
-        return [
-            (self.table.logits(state_BTLD[:, :, level][real_BT], level), codes_ML[:, level])
-            for level in range(self.table.levels)
-        ]
+        return self.table.targets(state_BTLD[real_BT], self.table.codes_NL[items_BT[real_BT]])
 
     def read(self, batch: SequenceBatch, beams: int) -> tuple[Tensor, Written]:
         """logits_B1V of the first code, and what `write` continues in up to so many beams."""
@@ -214,10 +241,18 @@ class EncoderDecoder(nn.Module):
     Trains on the last target of each window. Arguments as for `DecoderOnly`.
     """
 
-    def __init__(self, codes_NL: Tensor, levels: Sequence[int], length: int, shape: Shape) -> None:
+    def __init__(
+        self,
+        codes_NL: Tensor,
+        levels: Sequence[int],
+        length: int,
+        shape: Shape,
+        *,
+        shared: bool = False,
+    ) -> None:
         super().__init__()
         self.length = length
-        self.table = CodeTable(codes_NL, levels, shape.width)
+        self.table = CodeTable(codes_NL, levels, shape.width, shared=shared)
         self.positions = nn.Embedding(length, shape.width)
         self.encoder = _blocks(shape)
         self.encoder_norm = nn.RMSNorm(shape.width)
@@ -249,11 +284,7 @@ class EncoderDecoder(nn.Module):
         memory, mask_B11S = self._encode(batch)
         for block, seen in zip(self.decoder, memory, strict=True):
             x_BLD = block.decode(x_BLD, seen, mask_B11S)
-        state_BLD = self.norm(x_BLD)
-        return [
-            (self.table.logits(state_BLD[:, level], level), codes_BL[:, level])
-            for level in range(self.table.levels)
-        ]
+        return self.table.targets(self.norm(x_BLD), codes_BL)
 
     def read(self, batch: SequenceBatch, beams: int) -> tuple[Tensor, Written]:
         """logits_B1V of the first code, and what `write` continues in up to so many beams."""

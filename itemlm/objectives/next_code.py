@@ -15,15 +15,16 @@ from itemlm.objectives.objective import Objective
 
 
 class NextCode(Objective):
-    """Mean over levels of the cross-entropy of each level's codes.
+    """Mean cross-entropy of the codes, those of all levels alike.
 
     Needs a model with `model(batch)` returning, for each level, logits_MV and the right codes_M.
     """
 
     def forward(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """The mean over the batch."""
-        levels = [cross_entropy(logits.float(), codes) for logits, codes in model(batch)]
-        return {"next_code": torch.stack(levels).mean()}
+        levels = model(batch)
+        sums = [cross_entropy(logits.float(), codes, reduction="sum") for logits, codes in levels]
+        return {"next_code": torch.stack(sums).sum() / sum(len(codes) for _, codes in levels)}
 
 
 def next_code() -> NextCode:

@@ -29,8 +29,9 @@ class Branches:
 
     Attributes:
         first_child: [P + 1] as in the trie.
-        codes: [C] as in the trie.
+        codes: [C] as in the trie; -1 where a path has ended and just goes on.
         max_children: M.
+        has_ends: whether any path has ended before this level.
         open_C: whether an allowed item is below each child; None means that all are open.
         used_up_BS: children below which a query has seen all that is allowed, padded with -1;
             None means that histories close nothing.
@@ -39,6 +40,7 @@ class Branches:
     first_child: Tensor
     codes: Tensor
     max_children: int
+    has_ends: bool = False
     open_C: Tensor | None = None
     used_up_BS: Tensor | None = None
 
@@ -70,6 +72,7 @@ def branches(trie: Trie, device: torch.device) -> list[Branches]:
             torch.from_numpy(level.first_child).to(device),
             torch.from_numpy(level.codes).to(device),
             level.max_children,
+            has_ends=bool((level.codes < 0).any()),
         )
         for level in trie.levels
     ]

@@ -10,7 +10,7 @@ Shapes      B queries, K beams, M children of a node at most, V codes of a level
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +29,7 @@ BEAMS_AT_A_TIME = 4096  # of all queries of a batch together
 class CodeModel(Protocol):
     """Reads histories once, then writes many continuations of each, code by code."""
 
-    def read(self, batch: SequenceBatch, beams: int) -> tuple[Tensor, Any]:
+    def read(self, batch: Any, beams: int) -> tuple[Tensor, Any]:
         """logits_B1V of the first code, and what `write` continues in up to so many beams."""
         ...
 
@@ -39,7 +39,7 @@ class CodeModel(Protocol):
         Args:
             written: as `read` made it; changed in place.
             parent_BK: which of the last call's beams each continues.
-            codes_BK: the codes that they add.
+            codes_BK: the codes that they add; -1 where a path has ended.
         """
         ...
 
@@ -51,20 +51,27 @@ class CodeModel(Protocol):
 
 
 def beam_search(
-    model: CodeModel, histories: SequenceBatch, levels: Sequence[Branches], beams: int
+    model: CodeModel, histories: Any, levels: Sequence[Branches], beams: int
 ) -> tuple[Tensor, Tensor]:
     """The best complete Semantic IDs of each query.
+
+    Args:
+        model: reads and writes.
+        histories: what the model reads, such as a `SequenceBatch`.
+        levels: where a beam may go.
+        beams: paths kept at each level.
 
     Returns:
         leaves_BK and their log-probabilities_BK, best first; -inf where no item is left.
     """
-    queries, device = len(histories.items_BT), histories.items_BT.device
-    node_BK = torch.zeros(queries, 1, dtype=torch.long, device=device)
-    score_BK = torch.zeros(queries, 1, device=device)
     logits_BKV, written = model.read(histories, beams)
+    node_BK = torch.zeros(len(logits_BKV), 1, dtype=torch.long, device=logits_BKV.device)
+    score_BK = torch.zeros(len(logits_BKV), 1, device=logits_BKV.device)
     for level in levels:
         child_BKM, code_BKM, bar_BKM = level.below(node_BK)
-        log_BKM = logits_BKV.float().log_softmax(-1).gather(2, code_BKM)
+        log_BKM = logits_BKV.float().log_softmax(-1).gather(2, code_BKM.clamp(min=0))
+        if level.has_ends:
+            log_BKM = log_BKM.where(code_BKM >= 0, 0.0)
         score_BX = (score_BK[..., None] + log_BKM + bar_BKM).flatten(1)
         score_BK, pick_BK = score_BX.topk(min(beams, score_BX.shape[1]), dim=1)
         node_BK = child_BKM.flatten(1).gather(1, pick_BK)
@@ -85,6 +92,8 @@ class CodeBeam(Recommender):
         config: settings of the paper.
         length: most recent events read.
         beams: candidates kept at each level; at least k are used.
+        prompts: what the model reads of queries, on a device; their last `length` items as a
+            `SequenceBatch` where None.
     """
 
     def __init__(
@@ -97,11 +106,13 @@ class CodeBeam(Recommender):
         *,
         length: int,
         beams: int,
+        prompts: Callable[[QueryBatch, torch.device], Any] | None = None,
     ) -> None:
         super().__init__(catalog, config)
         self.paper = paper  # type: ignore[misc]
         model.train(False)  # once; several threads may ask at a time
         self.model, self.length, self.beams = model, length, beams
+        self.prompts = prompts or self._histories
         self.codes_NL, self.trie = codes_NL, Trie.build(codes_NL)
         self._tries: dict[torch.device, list[Branches]] = {}
 
@@ -124,9 +135,7 @@ class CodeBeam(Recommender):
             part = batch[start : start + window]
             if batch.exclude_seen:
                 levels = close(levels, used_up(part, self.trie, allowed_before))
-            leaf_BK, score_BK = beam_search(
-                self.model, self._histories(part, device), levels, beams
-            )
+            leaf_BK, score_BK = beam_search(self.model, self.prompts(part, device), levels, beams)
             found = min(k, leaf_BK.shape[1])
             scores = score_BK[:, :found].cpu().numpy()
             rows = self.trie.row_of_leaf[leaf_BK[:, :found].cpu().numpy()]

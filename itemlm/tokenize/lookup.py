@@ -18,10 +18,13 @@ KEY_LIMIT = 2**62
 
 
 def prefix_groups(codes_NL: IntArray) -> IntArray:
-    """[N] a number for each distinct tuple of codes, counted from 0 in lexicographic order."""
+    """[N] a number for each distinct tuple of codes, counted from 0 in lexicographic order.
+
+    Codes run from -1, which stands after the end of a shorter tuple.
+    """
     group_N = np.zeros(len(codes_NL), dtype=np.int64)
     for code_N in codes_NL.T:
-        key_N = group_N * (int(code_N.max(initial=0)) + 1) + code_N
+        key_N = group_N * (int(code_N.max(initial=0)) + 2) + code_N + 1
         group_N = np.unique(key_N, return_inverse=True)[1]
     return group_N
 
@@ -50,7 +53,7 @@ class RowLookup:
 
     def rows(self, codes_ML: IntArray) -> IntArray:
         """[M] the row of each tuple, -1 where no item has it."""
-        known_M = np.all((codes_ML >= 0) & (codes_ML < self.levels_L), axis=1)
+        known_M = np.all((codes_ML >= -1) & (codes_ML < self.levels_L), axis=1)
         codes_ML = np.where(known_M[:, None], codes_ML, 0)
         rank_M = np.zeros(len(codes_ML), dtype=np.int64)
         for fold, keys in self.folds:
@@ -62,7 +65,7 @@ class RowLookup:
     def _keys(self, rank_M: IntArray, codes_ML: IntArray, fold: slice) -> IntArray:
         key_M = rank_M
         for level in range(fold.start, fold.stop):
-            key_M = key_M * self.levels_L[level] + codes_ML[:, level]
+            key_M = key_M * (self.levels_L[level] + 1) + codes_ML[:, level] + 1
         return key_M
 
 
@@ -70,8 +73,8 @@ def _folds(levels: Sequence[int], items: int) -> list[slice]:
     """Runs of levels whose codes, on top of a rank below `items`, fit into one key."""
     folds, start, size = [], 0, 1
     for level, codes in enumerate(levels):
-        if level > start and size * codes >= KEY_LIMIT:
+        if level > start and size * (codes + 1) >= KEY_LIMIT:
             folds.append(slice(start, level))
             start, size = level, items
-        size *= codes
+        size *= codes + 1
     return [*folds, slice(start, len(levels))]

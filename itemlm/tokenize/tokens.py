@@ -1,8 +1,13 @@
 """ItemTokens: the Semantic IDs of a catalog, one unique tuple of codes per item.
 
 The first levels carry meaning (items with close vectors share them), and by convention the last
-level has none: it only tells apart the items that share all others. Every tokenizer ends in
-`unique`, which adds that level, and everything downstream starts from an `ItemTokens`.
+level has none: it only tells apart the items that share all others. Tokenizers whose codes items
+may share end in `unique`, which adds that level, and everything downstream starts from an
+`ItemTokens`.
+
+Paths may differ in length: an item that needs fewer codes has -1 after them. No item's path may be
+the beginning of another's, so that where a path ends is never a choice; paths of words end in a
+code of their own for it.
 
     encode   rows to codes             append   new items, without moving a published code
     decode   codes to rows             save / load, fingerprint
@@ -38,17 +43,20 @@ class ItemTokens:
     """One unique tuple of codes per item; checked when made, and never changed.
 
     Attributes:
-        codes_NL: [N, L] int32, read-only.
+        codes_NL: [N, L] int32, read-only; -1 after the end of a shorter path.
         levels: how many codes each level has; codes run from 0.
         quantizer: how vectors get their semantic codes; None where codes came from elsewhere.
+        shared: whether a code means the same on every level, as words do and cluster numbers
+            do not.
 
     Raises:
-        DataError: if a code is out of range, or two items have the same codes.
+        DataError: if a code is out of range, or the path of an item is another's or begins it.
     """
 
     codes_NL: IntArray
     levels: tuple[int, ...]
     quantizer: Quantizer | None = None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         codes = np.asarray(self.codes_NL)
@@ -60,19 +68,23 @@ class ItemTokens:
             )
         if len(levels) != codes.shape[1]:
             raise DataError(f"codes have {codes.shape[1]} levels, but sizes are given as {levels}.")
+        if self.shared and len(set(levels)) > 1:
+            raise DataError(f"codes that are shared by all levels have one size, not {levels}.")
         if self.quantizer is not None and self.quantizer.levels != levels[:-1]:
             raise DataError(
                 f"the semantic levels have sizes {levels[:-1]}, but the codebooks have "
                 f"{self.quantizer.levels}."
             )
-        outside_NL = (codes < 0) | (codes >= np.array(levels))
+        ended_NL = np.logical_and.accumulate(codes[:, ::-1] == -1, axis=1)[:, ::-1]
+        ended_NL[:, 0] = False  # a path has at least one code
+        outside_NL = ((codes < 0) & ~ended_NL) | (codes >= np.array(levels))
         if outside_NL.any():
             row, level = np.argwhere(outside_NL)[0]
             raise DataError(
                 f"the item in row {row} has code {codes[row, level]} on level {level}, whose codes "
                 f"run from 0 to {levels[level] - 1}."
             )
-        _refuse_shared(codes)
+        _refuse_same_paths(codes)
         codes_NL = np.array(codes, dtype=np.int32, order="C")
         codes_NL.setflags(write=False)
         object.__setattr__(self, "codes_NL", codes_NL)
@@ -89,7 +101,14 @@ class ItemTokens:
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits that change when a code or the size of a level does."""
-        return _digest({"codes": self.codes_NL, "levels": np.array(self.levels)})[:12]
+        named = {"codes": self.codes_NL, "levels": np.array(self.levels)}
+        return _digest(named | ({"shared": np.ones(1)} if self.shared else {}))[:12]
+
+    @cached_property
+    def lengths_N(self) -> IntArray:
+        """[N] the codes of each path."""
+        lengths_N: IntArray = (self.codes_NL >= 0).sum(axis=1)
+        return lengths_N
 
     # --- Looking up ---------------------------------------------------------------------------
 
@@ -182,6 +201,8 @@ class ItemTokens:
             "codes": self.codes_NL,
             "levels": np.array(self.levels, dtype=np.int64),
         }
+        if self.shared:
+            named["shared"] = np.ones(1, dtype=np.int64)
         if self.quantizer is not None:
             parts = self.quantizer.arrays().items()
             named.update({f"quantizer.{name}": array for name, array in parts})
@@ -200,6 +221,7 @@ class ItemTokens:
             codes_NL=named["codes"],
             levels=tuple(named["levels"].tolist()),
             quantizer=Quantizer.from_arrays(parts) if parts else None,
+            shared="shared" in named,
         )
 
     def save(self, path: str | Path) -> None:
@@ -283,7 +305,7 @@ def unique(
     return ItemTokens(np.column_stack([codes_NS, last_N]), (*levels, room), quantizer)
 
 
-def _refuse_shared(codes_NL: IntArray) -> None:
+def _refuse_same_paths(codes_NL: IntArray) -> None:
     group_N = prefix_groups(codes_NL)
     shared_N = np.bincount(group_N)[group_N] > 1
     if shared_N.any():
@@ -294,6 +316,16 @@ def _refuse_shared(codes_NL: IntArray) -> None:
             f"have the same codes {tuple(codes_NL[rows[0]].tolist())}"
             f"{f', and {more} others share theirs' if more else ''}. Semantic IDs must be unique; "
             "`unique(codes, levels, seed)` adds a last code that tells such items apart."
+        )
+    # In lexicographic order -1 comes first: the end of a path stands before what goes on.
+    order_N = np.lexsort(codes_NL.T[::-1])
+    before_XL, after_XL = codes_NL[order_N[:-1]], codes_NL[order_N[1:]]
+    begins_X = np.all((before_XL == after_XL) | (before_XL < 0), axis=1)
+    if begins_X.any():
+        short, long = order_N[[int(np.argmax(begins_X)), int(np.argmax(begins_X)) + 1]]
+        raise DataError(
+            f"the path of the item in row {short} is the beginning of that of row {long}, so a "
+            "search could not tell where it ends. Let every path end in a code of its own for it."
         )
 
 

@@ -9,6 +9,8 @@ gather, and "is any allowed item left below this node?" is a difference of two c
           │    └──7── e                     1
           └─9── b ──1── f                   2
 
+A path that has ended goes on along edges with code -1, which cost nothing.
+
 Shapes      N items, L levels; a level has P parent nodes and C child nodes.
 """
 

@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "evaluation": "types order data sparse",
     "recommender": "types config data",
     "nn": "types sample",
-    "encode": "types data sparse",
-    "tokenize": "types config sparse data",
+    "encode": "types data sparse lm",
+    "tokenize": "types config order sparse data text nn",
     "sample": "types data",
+    "lm": "types config text sample nn",
     "objectives": "types nn sample",
     "train": "types data evaluation sample objectives",
-    "retrieve": "types order data recommender nn sample tokenize",
-    "papers": "types config order sparse data text recommender nn encode tokenize sample "
+    "retrieve": "types order data recommender nn lm sample tokenize",
+    "papers": "types config order sparse data text recommender nn lm encode tokenize sample "
     "objectives train retrieve",
     "fitting": "types config data recommender train papers",
     "comparison": "types data evaluation recommender papers fitting",

@@ -12,7 +12,7 @@ Departures  The default trains a decoder-only transformer on every code of a his
             and no user token (the paper's ablation finds no gain from it). The trie lets the beam
             write only items that exist and may be shown; the paper drops invalid ones afterwards.
 Measured    docs/papers/tiger.md
-Shapes      N items, D width of an item's vector, L codes per item.
+Shapes      L codes per item.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ import torch
 
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
-from itemlm.encode.by_name import encoder_named
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.objectives.next_code import next_code
+from itemlm.papers.stages import Codes, semantic_ids
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, Prefixes
-from itemlm.text.describe import describe
-from itemlm.tokenize.by_name import item_tokens
-from itemlm.tokenize.tokens import ItemTokens
+from itemlm.tokenize.by_name import check_tokenizer
 from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 
@@ -42,7 +40,7 @@ class Config:
     """Settings of TIGER."""
 
     encoder: str = "lsa"  # or the name or path of a sentence-transformers model
-    tokenizer: Literal["residual_kmeans", "rqvae", "random"] = "residual_kmeans"  # of vectors
+    tokenizer: str = "residual_kmeans"  # or another of `itemlm tokenize fit`
     levels: int = 3  # semantic codes per item; one more keeps items apart
     codes: int = 256  # per level
     model: Literal["decoder", "encoder_decoder"] = "decoder"  # the transformer
@@ -67,6 +65,7 @@ class Config:
         counts = ("beams", "epochs", "patience", "validate_every", "validation_questions")
         check_at_least(self, 1, *sizes, *counts, "batch_size")
         check_share(self, "dropout")
+        check_tokenizer(self.tokenizer)
 
     @classmethod
     def as_published(cls) -> Config:
@@ -95,25 +94,12 @@ class Config:
 
 def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     """Describe, tokenize, and train on a dataset."""
-    # 1. Describe every item with a vector made from its text.
-    encoder = encoder_named(config.encoder)
-    vectors_ND = run.keep("vectors", lambda: encoder.encode(describe(dataset)))
-    # 2. Turn each vector into a Semantic ID: a few codes, and one more that keeps items apart.
-    tokens = run.keep(
-        "tokens",
-        lambda: item_tokens(
-            config.tokenizer,
-            vectors_ND,
-            levels=config.levels,
-            codes=config.codes,
-            seed=run.seed,
-        ),
-        ItemTokens,
-    )
-    # 3. Learn to write the next item's ID, code by code.
+    # 1. Describe every item with a vector made from its text, and turn each vector into a Semantic
+    #    ID: a few codes, and one more that keeps items apart.
+    tokens = semantic_ids(dataset, config, run)
+    # 2. Learn to write the next item's ID, code by code.
     torch.manual_seed(run.seed)
-    codes_NL = torch.from_numpy(tokens.codes_NL.copy())
-    model = _model(config, codes_NL, tokens.levels).to(run.device)
+    model = _model(config, Codes.of(tokens)).to(run.device)
     recommender = _recommender(config, model, Catalog.of(dataset))
     source = NextItems if config.model == "decoder" else Prefixes
     examples = source(
@@ -134,25 +120,21 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
         questions=config.validation_questions,
         validate_every=config.validate_every,
     )
-    # 4. Recommend by beam search over the IDs of items that exist.
+    # 3. Recommend by beam search over the IDs of items that exist.
     return recommender
 
 
 def restore(saved: Saved) -> CodeBeam:
     """From saved parts."""
     config = saved.config_of(Config)
-    codes_NL = torch.from_numpy(saved.state["table.codes_NL"][:-1])
-    outputs = [saved.state[f"table.outputs.{level}.weight"] for level in range(codes_NL.shape[1])]
-    model = _model(config, codes_NL, [len(weight) for weight in outputs])
+    model = _model(config, Codes.saved_in(saved))
     model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
     return _recommender(config, model, saved.catalog)
 
 
-def _model(
-    config: Config, codes_NL: torch.Tensor, levels: tuple[int, ...] | list[int]
-) -> DecoderOnly | EncoderDecoder:
+def _model(config: Config, codes: Codes) -> DecoderOnly | EncoderDecoder:
     kind = DecoderOnly if config.model == "decoder" else EncoderDecoder
-    return kind(codes_NL, levels, config.length, config.shape())
+    return kind(codes.codes_NL, codes.levels, config.length, config.shape(), shared=codes.shared)
 
 
 def _recommender(config: Config, model: DecoderOnly | EncoderDecoder, catalog: Catalog) -> CodeBeam:

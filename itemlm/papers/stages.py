@@ -1,0 +1,89 @@
+"""What generative papers do before their own idea begins: describe, encode and tokenize the items.
+
+Shapes      N items, L codes per item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from itemlm.data.dataset import Dataset
+from itemlm.encode.by_name import encoder_named
+from itemlm.recommender import Saved
+from itemlm.text.describe import describe
+from itemlm.tokenize.by_name import Material, item_tokens
+from itemlm.tokenize.tokens import ItemTokens
+from itemlm.train.run import Run
+from itemlm.types import FloatArray
+
+
+class TokenizerSettings(Protocol):
+    """The fields of a Config that say how items get their codes."""
+
+    @property
+    def encoder(self) -> str: ...
+
+    @property
+    def tokenizer(self) -> str: ...
+
+    @property
+    def levels(self) -> int: ...
+
+    @property
+    def codes(self) -> int: ...
+
+
+def item_vectors(dataset: Dataset, encoder: str, run: Run) -> FloatArray:
+    """vectors_ND of the texts of all items, kept in the run."""
+    return run.keep("vectors", lambda: encoder_named(encoder).encode(describe(dataset)))
+
+
+def semantic_ids(dataset: Dataset, config: TokenizerSettings, run: Run) -> ItemTokens:
+    """The item tokens that a paper's settings ask for, kept in the run."""
+    material = Material(
+        dataset=dataset,
+        vectors=lambda: item_vectors(dataset, config.encoder, run),
+        levels=config.levels,
+        codes=config.codes,
+        seed=run.seed,
+    )
+    return run.keep("tokens", lambda: item_tokens(config.tokenizer, material), ItemTokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codes:
+    """Item tokens as a code model takes them.
+
+    Attributes:
+        codes_NL: the Semantic ID of each item.
+        levels: codes of each level.
+        shared: whether a code means the same on every level.
+    """
+
+    codes_NL: Tensor
+    levels: tuple[int, ...]
+    shared: bool = False
+
+    @classmethod
+    def of(cls, tokens: ItemTokens) -> Codes:
+        """Those of fitted item tokens."""
+        return cls(
+            codes_NL=torch.from_numpy(tokens.codes_NL.copy()),
+            levels=tokens.levels,
+            shared=tokens.shared,
+        )
+
+    @classmethod
+    def saved_in(cls, saved: Saved, table: str = "table") -> Codes:
+        """Those of a saved model, by the name of its `CodeTable`."""
+        codes_NL = torch.from_numpy(saved.state[f"{table}.codes_NL"][:-1])
+        sizes: list[Any] = []
+        while (name := f"{table}.outputs.{len(sizes)}.weight") in saved.state:
+            sizes.append(len(saved.state[name]))
+        shared = len(sizes) < codes_NL.shape[1]
+        levels = tuple(sizes * codes_NL.shape[1] if shared else sizes)
+        return cls(codes_NL=codes_NL, levels=levels, shared=shared)
