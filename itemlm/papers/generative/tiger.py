@@ -25,6 +25,7 @@ import torch
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
+from itemlm.nn.temporal import TemporalDepth
 from itemlm.objectives.next_code import next_code
 from itemlm.papers.stages import Codes, semantic_ids
 from itemlm.recommender import Catalog, Saved
@@ -33,6 +34,8 @@ from itemlm.sample.next_items import NextItems, Prefixes
 from itemlm.tokenize.by_name import check_tokenizer
 from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
+
+CodeTransformer = DecoderOnly | EncoderDecoder | TemporalDepth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ class Config:
     tokenizer: str = "residual_kmeans"  # or another of `itemlm tokenize fit`
     levels: int = 3  # semantic codes per item; one more keeps items apart
     codes: int = 256  # per level
-    model: Literal["decoder", "encoder_decoder"] = "decoder"  # the transformer
+    model: Literal["decoder", "encoder_decoder", "temporal"] = "decoder"  # the transformer
     length: int = 20  # most recent items read
     width: int = 128  # of every layer
     blocks: int = 4  # transformer blocks, in the encoder and the decoder each
@@ -101,7 +104,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     torch.manual_seed(run.seed)
     model = _model(config, Codes.of(tokens)).to(run.device)
     recommender = _recommender(config, model, Catalog.of(dataset))
-    source = NextItems if config.model == "decoder" else Prefixes
+    source = Prefixes if config.model == "encoder_decoder" else NextItems
     examples = source(
         dataset.sequences,
         padding=len(dataset.items),
@@ -132,12 +135,18 @@ def restore(saved: Saved) -> CodeBeam:
     return _recommender(config, model, saved.catalog)
 
 
-def _model(config: Config, codes: Codes) -> DecoderOnly | EncoderDecoder:
-    kind = DecoderOnly if config.model == "decoder" else EncoderDecoder
-    return kind(codes.codes_NL, codes.levels, config.length, config.shape(), shared=codes.shared)
+def _model(config: Config, codes: Codes) -> CodeTransformer:
+    kinds: dict[str, type[CodeTransformer]] = {
+        "decoder": DecoderOnly,
+        "encoder_decoder": EncoderDecoder,
+        "temporal": TemporalDepth,
+    }
+    return kinds[config.model](
+        codes.codes_NL, codes.levels, config.length, config.shape(), shared=codes.shared
+    )
 
 
-def _recommender(config: Config, model: DecoderOnly | EncoderDecoder, catalog: Catalog) -> CodeBeam:
+def _recommender(config: Config, model: CodeTransformer, catalog: Catalog) -> CodeBeam:
     codes_NL = model.table.codes_NL[:-1].cpu().numpy()
     return CodeBeam(
         "tiger", model, codes_NL, catalog, config, length=config.length, beams=config.beams

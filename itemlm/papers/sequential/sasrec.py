@@ -22,9 +22,7 @@ from torch import Tensor, nn
 
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
-from itemlm.nn.attention import Block, stack
-from itemlm.nn.dropout import Dropout
-from itemlm.nn.norm import RMSNorm
+from itemlm.nn.history import HistoryTransformer
 from itemlm.objectives.bce import bce
 from itemlm.objectives.softmax import softmax
 from itemlm.recommender import Catalog, Saved
@@ -67,21 +65,20 @@ class Config:
 
 
 class SASRec(nn.Module):
-    """The model: an item table, position vectors, and causal transformer blocks."""
+    """The model: an item table, and a causal transformer over the items of a history."""
 
     def __init__(self, config: Config, items: int) -> None:
         super().__init__()
-        self.length = config.length
         self.items = nn.Embedding(items + 1, config.width, padding_idx=items)
-        self.positions = nn.Embedding(config.length, config.width)
-        self.blocks = stack(
-            Block(config.width, heads=config.heads, inner=config.inner, dropout=config.dropout)
-            for _ in range(config.blocks)
+        self.history = HistoryTransformer(
+            length=config.length,
+            width=config.width,
+            blocks=config.blocks,
+            heads=config.heads,
+            inner=config.inner,
+            dropout=config.dropout,
         )
-        self.norm = RMSNorm(config.width)
-        self.dropout = Dropout(config.dropout)
-        for table in (self.items, self.positions):
-            nn.init.normal_(table.weight, std=0.02)
+        nn.init.normal_(self.items.weight, std=0.02)
         with torch.no_grad():
             self.items.weight[items].zero_()
 
@@ -91,29 +88,17 @@ class SASRec(nn.Module):
 
     def forward(self, batch: SequenceBatch) -> Tensor:
         """state_BTD after each position; only the first lengths_B positions mean anything."""
-        x_BTD = self.embedded(batch)
-        for block in self.blocks:
-            x_BTD = block(x_BTD, causal=True)
-        state_BTD: Tensor = self.norm(x_BTD)
+        state_BTD: Tensor = self.history(self._embedded(batch), batch.lengths_B)
         return state_BTD
 
     def last_states(self, batch: SequenceBatch) -> Tensor:
         """state_BD after each history: what `forward` gives at its last position, for less."""
-        x_BTD = self.embedded(batch)
-        *others, last = self.blocks
-        for block in others:
-            x_BTD = block(x_BTD, causal=True)
-        state_BD: Tensor = self.norm(last.last(x_BTD, batch.lengths_B))
-        return state_BD
+        return self.history.last(self._embedded(batch), batch.lengths_B)
 
-    def embedded(self, batch: SequenceBatch) -> Tensor:
-        """x_BTD: items, and how long ago they were."""
-        columns_T = torch.arange(batch.items_BT.shape[1], device=batch.items_BT.device)
-        # The newest event of every history has the last position, however short the history.
-        age_BT = (batch.lengths_B[:, None] - 1 - columns_T).clamp(min=0)
-        x_BTD = self.items(batch.items_BT) * self.items.embedding_dim**0.5
-        embedded_BTD: Tensor = self.dropout(x_BTD + self.positions(self.length - 1 - age_BT))
-        return embedded_BTD
+    def _embedded(self, batch: SequenceBatch) -> Tensor:
+        """x_BTD of the items."""
+        x_BTD: Tensor = self.items(batch.items_BT) * self.items.embedding_dim**0.5
+        return x_BTD
 
 
 def fit(dataset: Dataset, config: Config, run: Run) -> DotProduct:

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
+from itemlm.nn.temporal import TemporalDepth
 from itemlm.recommender import Catalog
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import SequenceBatch
@@ -22,7 +23,7 @@ def random_codes(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(every)[:ITEMS]
 
 
-@pytest.fixture(params=[DecoderOnly, EncoderDecoder])
+@pytest.fixture(params=[DecoderOnly, EncoderDecoder, TemporalDepth])
 def beam(request):
     """A code model with random weights, and a beam as wide as the catalog."""
     torch.manual_seed(1)
