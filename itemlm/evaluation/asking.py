@@ -15,8 +15,8 @@ import numpy as np
 
 from itemlm.types import BoolArray, DataError, FloatArray, IntArray, QueryBatch, TopK
 
-LATENCY_QUERIES = 50
-LATENCY_SECONDS = 10.0  # slow recommenders are asked fewer single questions
+LATENCY_CALLS = 50
+LATENCY_SECONDS = 10.0  # slow recommenders are called less often
 WARM_UP = 3
 
 
@@ -59,15 +59,19 @@ def ask(
     return Answers(rows_QK=rows_QK, tied_Q=tied_Q, seconds=seconds)
 
 
-def latency_ms(recommender: TopK, questions: QueryBatch, k: int, items: int, seed: int) -> float:
-    """Median milliseconds for one question asked alone, over 50 random questions (or 10 s)."""
-    count = min(LATENCY_QUERIES + WARM_UP, len(questions))
-    chosen = np.random.default_rng(seed).choice(len(questions), count, replace=False)
+def latency_ms(
+    recommender: TopK, questions: QueryBatch, k: int, items: int, seed: int, together: int = 1
+) -> float:
+    """Median milliseconds of a call with so many questions, over 50 random calls (or 10 s)."""
+    together = min(together, len(questions))
+    starts = len(questions) - together + 1
+    count = min(LATENCY_CALLS + WARM_UP, starts)
+    chosen = np.random.default_rng(seed).choice(starts, count, replace=False)
     times: list[float] = []
     for place, q in enumerate(chosen.tolist()):
-        one = questions[q : q + 1]
+        asked = questions[q : q + together]
         began = time.perf_counter()
-        recommender.topk(one, min(k, items))
+        recommender.topk(asked, min(k, items))
         took = time.perf_counter() - began
         if place >= WARM_UP or count <= WARM_UP:
             times.append(took)

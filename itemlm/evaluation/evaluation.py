@@ -82,7 +82,9 @@ def evaluate(
     depth = cutoffs[-1] + 1
     latencies, answers = {}, {}
     for name, models in fitted.items():
-        latencies[name] = latency_ms(models[0], questions, depth, items, seed)  # warms it up
+        latencies[name] = tuple(  # warms it up
+            latency_ms(models[0], questions, depth, items, seed, together) for together in (1, 64)
+        )
         answers[name] = [ask(name, m, questions, depth, items, batch_size) for m in models]
 
     # 2. Find the targets in the lists; score questions; draw users again for intervals and tests.
@@ -199,12 +201,13 @@ def _check_numbers(ks: Sequence[int], batch_size: int, bootstrap: int) -> None:
         raise ConfigError(f"bootstrap is {bootstrap}; a 95% interval needs at least 100 samples.")
 
 
-def _timing(of_seeds: Sequence[Answers], latency: float) -> Timing:
+def _timing(of_seeds: Sequence[Answers], latencies: Sequence[float]) -> Timing:
     seconds = float(np.mean([answer.seconds for answer in of_seeds]))
     return Timing(
         seconds=seconds,
         questions_per_second=len(of_seeds[0].tied_Q) / max(seconds, 1e-9),
-        latency_ms=latency,
+        latency_ms=latencies[0],
+        latency_64_ms=latencies[1],
     )
 
 

@@ -66,11 +66,13 @@ class Timing:
         seconds: for all questions in batches, mean over seeds.
         questions_per_second: in batches.
         latency_ms: median for a question asked alone.
+        latency_64_ms: median for 64 questions asked together.
     """
 
     seconds: float
     questions_per_second: float
     latency_ms: float
+    latency_64_ms: float
 
 
 @dataclass(frozen=True, kw_only=True)

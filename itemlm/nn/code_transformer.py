@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from itemlm.nn.attention import Attention, Block, KeysValues, stack
+from itemlm.nn.dropout import Dropout
 from itemlm.nn.linear import Linear
+from itemlm.nn.norm import RMSNorm
 from itemlm.nn.written import Cache, Written, look_back
 from itemlm.sample.next_items import SequenceBatch
 
@@ -151,8 +153,8 @@ class DecoderOnly(nn.Module):
         self.table = CodeTable(codes_NL, levels, shape.width, shared=shared)
         self.positions = nn.Embedding(length + 1, shape.width)
         self.blocks = _blocks(shape)
-        self.norm = nn.RMSNorm(shape.width)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.norm = RMSNorm(shape.width)
+        self.dropout = Dropout(shape.dropout)
         nn.init.normal_(self.positions.weight, std=0.02)
 
     def _tokens(self, items_BT: Tensor, lengths_B: Tensor, newest: int) -> Tensor:
@@ -171,14 +173,24 @@ class DecoderOnly(nn.Module):
         real_BT = torch.cat([torch.ones_like(items_BT[:, :1]) > 0, batch.targets_BT >= 0], dim=1)
         items_BT = items_BT.where(real_BT, 0)
         x_BSD = self._tokens(items_BT, batch.lengths_B + 1, newest=self.length)[:, :-1]
+        return self._predicted(x_BSD, items_BT, real_BT)
+
+    def _predicted(self, x_BSD: Tensor, items_BT: Tensor, learned_BT: Tensor) -> LevelLogits:
+        """Logits of the codes of some of the items, each from what stands before it."""
         for block in self.blocks:
             x_BSD = block(x_BSD, causal=True)
         state_BTLD = self.norm(x_BSD).view(len(x_BSD), -1, self.table.levels, x_BSD.shape[-1])
-        return self.table.targets(state_BTLD[real_BT], self.table.codes_NL[items_BT[real_BT]])
+        codes_ML = self.table.codes_NL[items_BT[learned_BT]]
+        return self.table.targets(state_BTLD[learned_BT], codes_ML)
 
     def read(self, batch: SequenceBatch, beams: int) -> tuple[Tensor, Written]:
         """logits_B1V of the first code, and what `write` continues in up to so many beams."""
-        token_BSD = x_BSD = self._tokens(batch.items_BT, batch.lengths_B, newest=self.length - 1)
+        x_BSD = self._tokens(batch.items_BT, batch.lengths_B, newest=self.length - 1)
+        return self._read(x_BSD, batch.lengths_B, beams)
+
+    def _read(self, x_BSD: Tensor, lengths_B: Tensor, beams: int) -> tuple[Tensor, Written]:
+        """The same from tokens."""
+        token_BSD = x_BSD
         room = 1 + beams * (self.table.levels - 1)
         caches = []
         for block in self.blocks:
@@ -189,7 +201,7 @@ class DecoderOnly(nn.Module):
                 mixed_BSD = block.attention.attend(normed_BSD, seen, causal=True)
                 x_BSD = block.feed_forward(x_BSD + mixed_BSD)
         # The last token goes through once more, as the first one written.
-        last_B1 = batch.lengths_B[:, None] * self.table.levels
+        last_B1 = lengths_B[:, None] * self.table.levels
         columns_S = torch.arange(x_BSD.shape[1], device=x_BSD.device)
         written = Written(caches, (columns_S < last_B1)[:, None])
         rows_B1 = torch.arange(len(x_BSD), device=x_BSD.device)[:, None]
@@ -219,7 +231,7 @@ class _DecoderBlock(Block):
             inner=shape.inner,
             dropout=shape.dropout,
         )
-        self.cross_norm = nn.RMSNorm(shape.width)
+        self.cross_norm = RMSNorm(shape.width)
         self.cross = Attention(shape.width, shape.heads, shape.head_width)
 
     def decode(self, x_BLD: Tensor, seen: KeysValues, seen_mask: Tensor) -> Tensor:
@@ -255,10 +267,10 @@ class EncoderDecoder(nn.Module):
         self.table = CodeTable(codes_NL, levels, shape.width, shared=shared)
         self.positions = nn.Embedding(length, shape.width)
         self.encoder = _blocks(shape)
-        self.encoder_norm = nn.RMSNorm(shape.width)
+        self.encoder_norm = RMSNorm(shape.width)
         self.decoder = stack(_DecoderBlock(shape) for _ in range(shape.blocks))
-        self.norm = nn.RMSNorm(shape.width)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.norm = RMSNorm(shape.width)
+        self.dropout = Dropout(shape.dropout)
         nn.init.normal_(self.positions.weight, std=0.02)
 
     def _encode(self, batch: SequenceBatch) -> tuple[list[KeysValues], Tensor]:

@@ -104,6 +104,15 @@ def test_latency_asks_one_question_at_a_time_after_warming_up() -> None:
     assert model.calls == [(1, 3)] * (3 + 50)
 
 
+def test_latency_of_many_questions_asks_them_together() -> None:
+    many = QueryBatch(
+        offsets=np.zeros(101, int), item_rows=np.empty(0, int), user_rows=np.zeros(100, int)
+    )
+    model = Fixed(np.repeat(GOOD[:1], 64, 0), np.repeat(SCORES[:1], 64, 0))
+    assert latency_ms(model, many, k=3, items=5, seed=0, together=64) > 0
+    assert model.calls == [(64, 3)] * 37  # there are no more windows of 64 among 100
+
+
 def test_latency_of_slow_recommenders_takes_fewer_questions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
