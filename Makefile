@@ -59,7 +59,7 @@ DATA ?= demo
 measure: $(VENV)/.torch ## a measured row: make measure PAPER=sasrec DATA=amazon2014-beauty
 	@$(BIN)/itemlm compare popularity $(PAPER) --data $(DATA) --seeds 3
 
-FIGURES := training evaluation single_user classic beams decoding tokenizer data growth start
+FIGURES := training evaluation single_user classic beams decoding set_decoding tokenizer data growth start
 bench-peers: $(VENV)/.torch ## install the peers that we measure ourselves against, 9 GB
 	@$(BIN)/python bench/harness/peers.py
 

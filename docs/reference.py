@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[1] / "itemlm"
 FOLDERS = (
-    *("data", "text", "encode", "tokenize", "sample", "objectives", "nn", "train", "retrieve"),
-    "evaluation",
+    *("data", "text", "encode", "tokenize", "sample", "objectives", "nn", "lm", "train"),
+    *("retrieve", "evaluation"),
 )
 SECTIONS = ("Args", "Attributes", "Returns", "Raises")
 WIDTH = 88  # of a signature on one line

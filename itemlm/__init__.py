@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from itemlm.comparison import compare
     from itemlm.data.dataset import Dataset
     from itemlm.data.loading import load
-    from itemlm.data.splits import GlobalTemporal, LeaveOneOut, UserHoldout
+    from itemlm.data.splits import ColdItems, GlobalTemporal, LeaveOneOut, UserHoldout
     from itemlm.data.world import world
     from itemlm.evaluation import Report, evaluate
     from itemlm.fitting import fit, load_recommender
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Where each name of the front door lives. Imported on first use, so that `import itemlm` is quick
 # and a missing optional dependency only matters to whoever uses it.
 _HOMES = {
+    "ColdItems": "itemlm.data.splits",
     "Dataset": "itemlm.data.dataset",
     "GlobalTemporal": "itemlm.data.splits",
     "ItemlmError": "itemlm.types",
@@ -46,6 +47,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ColdItems",
     "Dataset",
     "GlobalTemporal",
     "ItemlmError",

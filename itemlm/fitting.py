@@ -102,7 +102,7 @@ def fit(
             run = _run(paper, dataset, config, again, None, seed, device, quiet)
             recommender = module.fit(dataset, config, run)
             seconds += run.seconds
-    recommender.card = {
+    recommender.card |= {  # to what the paper has to tell
         "data": dataset.name,
         "data fingerprint": dataset.fingerprint,
         "seed": seed,

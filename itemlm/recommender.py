@@ -19,7 +19,7 @@ import hashlib
 import json
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, overload
@@ -45,6 +45,7 @@ from itemlm.types import (
 )
 
 FORMAT_VERSION = 1
+FILTER_CELLS = 2**26  # of queries times items at a time, where queries have filters of their own
 C = TypeVar("C")
 
 # Which items: their ids, a condition on catalog columns, or {"column": value or values}.
@@ -89,6 +90,19 @@ class Catalog:
         mask_N[rows[rows >= 0]] = True
         return mask_N
 
+    def allowed(self, only: Filter | None, without: Filter | None) -> BoolArray:
+        """[N] the items that meet `only` and do not meet `without`; None stands for no filter.
+
+        Raises:
+            DataError: if a column is unknown or a condition does not fit it.
+        """
+        allowed_N = np.ones(len(self), dtype=bool)
+        if only is not None:
+            allowed_N &= self.matching(only)
+        if without is not None:
+            allowed_N &= ~self.matching(without)
+        return allowed_N
+
     def _evaluated(self, condition: pl.Expr) -> BoolArray:
         try:
             column = self.table.select(__matches=condition, __row=pl.col("item_id"))["__matches"]
@@ -130,9 +144,11 @@ class Recommender(ABC):
         catalog: the items it can recommend.
         config: the settings it was made with, a dataclass.
         card: what is known of its making: data, fingerprint, seconds, metrics.
+        users: the people it knows, for `Query.user`; None where it knows nobody.
     """
 
     paper: ClassVar[str] = ""
+    users: Vocabulary | None = None
 
     def __init__(self, catalog: Catalog, config: Any) -> None:
         self.catalog = catalog
@@ -196,7 +212,8 @@ class Recommender(ABC):
 
         Args:
             queries: a history of item ids (oldest first) or a `Query`, answered by one slate; or a
-                list of `Query`, answered by a list of slates. Unknown ids are skipped.
+                list of `Query`, answered by a list of slates. Unknown ids are skipped. A `Query`
+                may have filters of its own.
             k: places in each slate. A slate is shorter if fewer items may be shown.
             only: recommend only these: item ids, a Polars condition on catalog columns, or
                 `{"brand": "Acme"}` / `{"brand": ["Acme", "Apex"]}`.
@@ -226,18 +243,35 @@ class Recommender(ABC):
             )
         else:
             many, single = [Query(history=list(asked))], True
-        allowed_N: BoolArray | None = None
-        if only is not None:
-            allowed_N = self.catalog.matching(only)
-        if without is not None:
-            blocked_N = self.catalog.matching(without)
-            allowed_N = ~blocked_N if allowed_N is None else allowed_N & ~blocked_N
-        batch = query_batch(many, self.catalog.items)
+        allowed_N = None
+        if only is not None or without is not None:
+            allowed_N = self.catalog.allowed(only, without)
+        batch = query_batch(many, self.catalog.items, self.users)
         _warn_of_unknown(many, batch)
         batch = replace(batch, exclude_seen=exclude_seen, allowed_N=allowed_N)
-        rows_BK, scores_BK = self.topk(batch, min(k, len(self.catalog)))
-        slates = [self._slate(*pair) for pair in zip(rows_BK, scores_BK, strict=True)]
+        slates = []
+        for part in self._with_own_filters(many, batch):
+            rows_BK, scores_BK = self.topk(part, min(k, len(self.catalog)))
+            slates += [self._slate(*pair) for pair in zip(rows_BK, scores_BK, strict=True)]
         return slates[0] if single else slates
+
+    def _with_own_filters(
+        self, queries: Sequence[Query], batch: QueryBatch
+    ) -> Iterator[QueryBatch]:
+        """The batch, in parts whose masks fit into memory where queries have their own filters."""
+        if all(query.only is None and query.without is None for query in queries):
+            yield batch
+            return
+        window = max(1, FILTER_CELLS // max(1, len(self.catalog)))
+        for start in range(0, len(batch), window):
+            part = queries[start : start + window]
+            filters = {(id(query.only), id(query.without)): query for query in part}
+            allowed = {
+                key: self.catalog.allowed(query.only, query.without)
+                for key, query in filters.items()
+            }
+            masks = [allowed[id(query.only), id(query.without)] for query in part]
+            yield replace(batch[start : start + window], allowed_BN=np.stack(masks))
 
     def _slate(self, rows_K: IntArray, scores_K: FloatArray) -> Slate:
         real_K = rows_K >= 0

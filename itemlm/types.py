@@ -66,13 +66,17 @@ class Query:
 
     `history` holds item ids, oldest first, and is all that most papers read. `text` is a wish in
     words, for papers that understand some; `user` and `context` are there for papers that know
-    people and circumstances.
+    people and circumstances. `only` and `without` filter this query's answer, on top of what
+    `recommend` is told for all: a collection of item ids, `{"brand": ["Acme", "Apex"]}`, or a
+    Polars condition on catalog columns.
     """
 
     history: Sequence[ItemId] = ()
     user: UserId | None = None
     text: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
+    only: Any = None
+    without: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class QueryBatch:
         user_rows: [B] row of each user in the dataset, -1 where there is none.
         exclude_seen: leave out the items of the history.
         allowed_N: which items may be recommended at all; None means all.
+        allowed_BN: which of these may be recommended to each query; None means all.
         texts: [B] what was asked for in words, "" where nothing was; None where nobody did.
     """
 
@@ -104,6 +109,7 @@ class QueryBatch:
     user_rows: IntArray
     exclude_seen: bool = True
     allowed_N: BoolArray | None = None
+    allowed_BN: BoolArray | None = None
     texts: Sequence[str] | None = None
 
     def __len__(self) -> int:
@@ -122,6 +128,7 @@ class QueryBatch:
             user_rows=self.user_rows[start:stop],
             exclude_seen=self.exclude_seen,
             allowed_N=self.allowed_N,
+            allowed_BN=None if self.allowed_BN is None else self.allowed_BN[start:stop],
             texts=None if self.texts is None else self.texts[start:stop],
         )
 

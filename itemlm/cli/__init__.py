@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from itemlm.cli import data, demo, doctor, encode, evaluate, fit, papers, recommend, tokenize
+from itemlm.cli import data, demo, doctor, encode, evaluate, fit, papers, recommend, steer, tokenize
 from itemlm.cli.root import Root
 
 app = typer.Typer(
@@ -61,6 +61,7 @@ app.command(rich_help_panel="Models")(fit.fit)
 app.command(rich_help_panel="Models")(evaluate.compare)
 app.command(rich_help_panel="Models")(evaluate.evaluate)
 app.command(rich_help_panel="Models")(recommend.recommend)
+app.command(rich_help_panel="Models")(steer.steer)
 
 
 def main() -> None:

@@ -62,8 +62,7 @@ def encode(
 
 
 def vectors_of(dataset: Dataset, encoder: str) -> FloatArray:
-    """[N, D] a vector for every item, from what the catalog says about it."""
-    from itemlm.encode.by_name import encoder_named
-    from itemlm.text.describe import describe
+    """[N, D] a vector for every item, by an encoder's name."""
+    from itemlm.encode.by_name import vectors_of as named
 
-    return encoder_named(encoder).encode(describe(dataset))
+    return named(dataset, encoder)

@@ -75,7 +75,7 @@ def evaluate(
     recommenders = {}
     for name, folder in _names(folders).items():
         recommender = itemlm.load_recommender(folder)
-        _check_catalog(name, recommender, dataset)
+        check_catalog(name, recommender, dataset)
         fitted_to = recommender.card.get("data fingerprint")
         if fitted_to != split.train.fingerprint:
             warn(
@@ -170,7 +170,12 @@ def _names(folders: list[Path]) -> dict[str, Path]:
     }
 
 
-def _check_catalog(name: str, recommender: Recommender, dataset: Dataset) -> None:
+def check_catalog(name: str, recommender: Recommender, dataset: Dataset) -> None:
+    """Refuse a recommender of other items.
+
+    Raises:
+        DataError: naming both.
+    """
     from itemlm.types import DataError
 
     known, asked = recommender.catalog.items.ids, dataset.items.ids

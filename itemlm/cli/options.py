@@ -72,8 +72,9 @@ EncoderOption = Annotated[
     str,
     typer.Option(
         "--encoder",
-        help="lsa (word statistics, no download), or the folder or name of a "
-        "sentence-transformers model.",
+        help="lsa (word statistics, no download), the folder or name of a sentence-transformers "
+        "model, collaborative (who took what) or a FILE.npy with a row per item; several joined "
+        "by +.",
     ),
 ]
 
@@ -112,22 +113,25 @@ class Split(StrEnum):
     LEAVE_ONE_OUT = "leave-one-out"
     TEMPORAL = "temporal"
     USER_HOLDOUT = "user-holdout"
+    COLD_ITEMS = "cold-items"
 
     def protocol(self, ties: Ties) -> Protocol:
         """The protocol with its default settings but for the order of ties."""
-        from itemlm.data.splits import GlobalTemporal, LeaveOneOut, UserHoldout
+        from itemlm.data.splits import ColdItems, GlobalTemporal, LeaveOneOut, UserHoldout
 
         order = ties.order()
         if self is Split.TEMPORAL:
             return GlobalTemporal(ties=order)
         if self is Split.LEAVE_ONE_OUT:
             return LeaveOneOut(ties=order)
+        if self is Split.COLD_ITEMS:
+            return ColdItems(ties=order)
         return UserHoldout(ties=order)
 
 
 _SPLIT_HELP = (
-    "Who is asked what: every user's last event, the events after a moment, or the last event of "
-    "users who are not trained on."
+    "Who is asked what: every user's last event, the events after a moment, the last event of "
+    "users who are not trained on, or every user's last event with some items new."
 )
 ProtocolOption = Annotated[Split, typer.Option("--protocol", help=_SPLIT_HELP)]
 TiesOption = Annotated[

@@ -12,12 +12,15 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from itemlm import papers
 from itemlm.types import UnknownName
+
+ROOT = Path(papers.__file__).parent.parent  # of the package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def read(name: str) -> PaperSource:
     )
     meanings = {**_attributes(ast.get_docstring(config) or ""), **_comments(source, config)}
     published = _published(config)
-    settings = []
+    settings = _inherited(config, published)
     for field_name, field in _fields(config):
         default = "" if field.value is None else ast.unparse(field.value)
         theirs = published.get(field_name, default)
@@ -101,18 +104,44 @@ def read(name: str) -> PaperSource:
     return PaperSource(
         name=name,
         text=ast.get_docstring(tree) or "",
-        needs_torch="torch" in set(_imported(tree)),
+        needs_torch=any(_needs_torch(name) for name in _imported(tree)),
         settings=tuple(settings),
     )
 
 
+def _inherited(config: ast.ClassDef, published: dict[str, str]) -> list[Setting]:
+    """The settings of the paper that this one changes, whose Config its own begins with."""
+    for base in config.bases:
+        if isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name):
+            settings = read(base.value.id).settings
+            theirs = [published.get(setting.name, setting.default) for setting in settings]
+            return [
+                replace(setting, published=None if value == setting.default else value)
+                for setting, value in zip(settings, theirs, strict=True)
+            ]
+    return []
+
+
+@cache
+def _needs_torch(module: str) -> bool:
+    """Whether importing a module imports PyTorch, itself or by another module of ours."""
+    package, *rest = module.split(".")
+    file = ROOT.joinpath(*rest).with_suffix(".py")
+    if package != "itemlm" or not file.exists():
+        return package == "torch"
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return any(_needs_torch(name) for name in _imported(tree))
+
+
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """The packages that a module imports when it is imported itself."""
+    """The modules that a module imports when it is imported itself; some names are no modules."""
     for node in tree.body:
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.partition(".")[0]
+            yield node.module
+            if node.module.startswith("itemlm.papers"):  # a paper that this one changes
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _fields(config: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:

@@ -23,7 +23,7 @@ from itemlm.cli.console import tell
 ORDER = (
     *("demo", "papers", "doctor"),
     *("data", "encode", "tokenize"),
-    *("fit", "compare", "evaluate", "recommend"),
+    *("fit", "compare", "evaluate", "recommend", "steer"),
 )
 
 

@@ -46,33 +46,17 @@ class LeaveOneOut:
     min_events: int = 3
 
     def __post_init__(self) -> None:
-        if self.min_events < 3:
-            raise ConfigError(
-                f"min_events is {self.min_events}, but a user needs at least 3 events: one to "
-                "train on, one to validate with and one to test with."
-            )
+        _check_min_events(self.min_events)
 
     def split(self, dataset: Dataset) -> Split:
         """Apply to a dataset."""
         sequences = order_ties(dataset.sequences, self.ties, self.seed)
-        asked = np.flatnonzero(sequences.lengths >= self.min_events)
-        if not len(asked):
-            raise DataError(
-                f"no user of '{dataset.name}' has {self.min_events} events, so leave-one-out has "
-                "nobody to ask about. Use more data or another protocol."
-            )
-        last = sequences.offsets[1:][asked] - 1
-        in_train = np.ones(len(sequences.item_rows), dtype=bool)
-        in_train[last] = in_train[last - 1] = False
-        words = (
-            f"leave-one-out over users with {self.min_events} events or more, "
-            f"ties {tie_words(sequences, self.ties, self.seed)}"
+        return _leave_one_out(
+            dataset,
+            sequences,
+            self.min_events,
+            "ties " + tie_words(sequences, self.ties, self.seed),
         )
-        train = dataset.with_sequences(sequences.keep(in_train), f"train part: {words}")
-        parts = []
-        for part, position in (("validation", last - 1), ("test", last)):
-            parts.append(ask(sequences, train, asked, position, position + 1, words, part))
-        return Split(train=train, validation=parts[0], test=parts[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +164,88 @@ class UserHoldout:
         return Split(train=train, validation=parts[0], test=parts[1])
 
 
-Protocol = LeaveOneOut | GlobalTemporal | UserHoldout
+@dataclass(frozen=True, kw_only=True)
+class ColdItems:
+    """Leave-one-out where a share of the items is new: they have no event but as test answers.
+
+    The items are drawn by seed from those that have events. Their events are taken out of
+    histories and training; those that are a user's last remain as test answers. So no answer of
+    the validation part is a new item: nothing is chosen by how well these are found.
+
+    Reports tell the answers apart as warm and cold items. Leave-one-out alone leaves a few items
+    without an event in training; Yang et al. 2024 (LIGER, arXiv:2411.18814) call those cold.
+    """
+
+    share: float = 0.05
+    seed: int = 0
+    ties: Ties = "shuffle"
+    min_events: int = 3
+
+    def __post_init__(self) -> None:
+        _check_min_events(self.min_events)
+        if not 0 < self.share < 1:
+            raise ConfigError(f"share is {self.share}, but it is a share of the items: 0 to 1.")
+
+    def split(self, dataset: Dataset) -> Split:
+        """Apply to a dataset."""
+        sequences = order_ties(dataset.sequences, self.ties, self.seed)
+        known = np.flatnonzero(dataset.item_counts)
+        count = round(self.share * len(known))
+        if not count:
+            raise DataError(
+                f"a share of {self.share:.2%} of the {len(known)} items of '{dataset.name}' that "
+                "have events is none. Choose a larger share."
+            )
+        is_new_N = np.zeros(len(dataset.items), dtype=bool)
+        is_new_N[np.random.default_rng(self.seed).choice(known, count, replace=False)] = True
+        keep_E = ~is_new_N[sequences.item_rows]
+        filled_U = sequences.lengths > 0
+        last_U = sequences.offsets[1:][filled_U] - 1
+        older_U = sequences.keep(keep_E).lengths[filled_U] - keep_E[last_U]
+        # Who has too few other events is not asked, and would be trained on with the last one.
+        keep_E[last_U] |= older_U + 1 >= self.min_events
+        words = (
+            f"{count:,} of {len(known):,} items new by seed {self.seed}, "
+            f"ties {tie_words(sequences, self.ties, self.seed)}"
+        )
+        return _leave_one_out(dataset, sequences.keep(keep_E), self.min_events, words)
+
+
+Protocol = LeaveOneOut | GlobalTemporal | UserHoldout | ColdItems
+
+
+def _leave_one_out(dataset: Dataset, sequences: Sequences, min_events: int, how: str) -> Split:
+    """The last two events of every user who has enough of them.
+
+    Args:
+        dataset: of which the sequences are the events, or some of them.
+        sequences: with their ties in order.
+        min_events: of users who are asked.
+        how: the order of ties, in words, and what was done before.
+    """
+    asked = np.flatnonzero(sequences.lengths >= min_events)
+    if not len(asked):
+        raise DataError(
+            f"no user of '{dataset.name}' has {min_events} events, so leave-one-out has "
+            "nobody to ask about. Use more data or another protocol."
+        )
+    last = sequences.offsets[1:][asked] - 1
+    in_train = np.ones(len(sequences.item_rows), dtype=bool)
+    in_train[last] = in_train[last - 1] = False
+    words = f"leave-one-out over users with {min_events} events or more, {how}"
+    train = dataset.with_sequences(sequences.keep(in_train), f"train part: {words}")
+    parts = []
+    for part, position in (("validation", last - 1), ("test", last)):
+        parts.append(ask(sequences, train, asked, position, position + 1, words, part))
+    return Split(train=train, validation=parts[0], test=parts[1])
+
+
+def _check_min_events(min_events: int) -> None:
+    if min_events < 3:
+        raise ConfigError(
+            f"min_events is {min_events}, but a user needs at least 3 events: one to "
+            "train on, one to validate with and one to test with."
+        )
 
 
 def _check_shares(validation: float, test: float) -> None:

@@ -47,6 +47,8 @@ class Oracle:
                 scores_BN[part.query_of_event, part.item_rows] = -np.inf
             if part.allowed_N is not None:
                 scores_BN[:, ~part.allowed_N] = -np.inf
+            if part.allowed_BN is not None:
+                scores_BN[~part.allowed_BN] = -np.inf
             best_BK = _largest(scores_BN, k)
             found_BK = np.take_along_axis(scores_BN, best_BK, 1)
             here = slice(start, start + len(part)), slice(found_BK.shape[1])

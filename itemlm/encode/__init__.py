@@ -1,8 +1,10 @@
-"""Encode: one vector per item, from its text.
+"""Encode: one vector per item, from its text or from who took it.
 
 An encoder is anything with the three members of `ItemEncoder`. `lsa.LSA` needs no download and no
 PyTorch and is the default; `sentence.SentenceTransformerEncoder` wraps any sentence-transformers
-model; `cache.cached` keeps vectors on disk, so that no catalog is encoded twice.
+model; `behavior` makes vectors from who took what, and `fused` one of several;
+`by_name.vectors_of` makes any of them by name. `cache.cached` keeps vectors on disk, so that no
+catalog is encoded twice.
 
 Shapes      N texts, D width.
 """

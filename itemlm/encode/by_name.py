@@ -1,8 +1,19 @@
-"""Encoders by name, for settings and the command line."""
+"""Encoders by name, for settings and the command line.
+
+Shapes      N items, D width.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+
+from itemlm.data.dataset import Dataset
 from itemlm.encode import ItemEncoder
+from itemlm.types import DataError, FloatArray
+
+COLLABORATIVE_WIDTH = 128
 
 
 def encoder_named(name: str) -> ItemEncoder:
@@ -18,3 +29,63 @@ def encoder_named(name: str) -> ItemEncoder:
     from itemlm.encode.sentence import SentenceTransformerEncoder
 
     return SentenceTransformerEncoder(name)
+
+
+def vectors_of(dataset: Dataset, name: str, seed: int = 0) -> FloatArray:
+    """[N, D] one vector per item, from what `name` names.
+
+    Args:
+        dataset: the training part.
+        name: "collaborative" for vectors from who took what; a file ending in .npy that holds one
+            vector per item, in row order; else an encoder of texts, as `encoder_named` has them.
+            Several joined by "+", such as "lsa+collaborative", are put side by side.
+        seed: of collaborative vectors.
+
+    Raises:
+        DataError: if a file is no matrix of finite numbers with one row per item, or if there is
+            nothing to make vectors from.
+        MissingExtra: if sentence-transformers is needed and not installed.
+    """
+    parts = name.split("+")
+    if len(parts) > 1 and not Path(name).exists():
+        from itemlm.encode.fused import concatenated
+
+        return concatenated([vectors_of(dataset, part, seed) for part in parts])
+    if name == "collaborative":
+        from itemlm.encode.behavior import behavior_vectors
+
+        return behavior_vectors(dataset, COLLABORATIVE_WIDTH, seed)
+    if name.endswith(".npy"):
+        return vectors_in(Path(name), len(dataset.items))
+    from itemlm.text.describe import describe
+
+    return encoder_named(name).encode(describe(dataset))
+
+
+def vectors_in(path: Path, items: int) -> FloatArray:
+    """[N, D] float32 vectors from a file, checked.
+
+    Raises:
+        DataError: if it is no matrix of finite numbers with one row per item.
+    """
+    try:
+        vectors_ND = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a NumPy file of vectors: {error}.") from error
+    if vectors_ND.ndim != 2 or not np.issubdtype(vectors_ND.dtype, np.number):
+        raise DataError(
+            f"{path} holds {vectors_ND.dtype} of shape {vectors_ND.shape}, but must hold a matrix "
+            "of numbers, one row per item."
+        )
+    if len(vectors_ND) != items:
+        raise DataError(
+            f"{path} holds {len(vectors_ND)} vectors, but the catalog has {items} items. There "
+            "must be one row per item, in the order of the catalog."
+        )
+    broken_N = ~np.isfinite(vectors_ND).all(axis=1)
+    if broken_N.any():
+        raise DataError(
+            f"{int(broken_N.sum())} of the {items} vectors in {path} hold NaN or infinity, first "
+            f"in row {int(broken_N.argmax())}."
+        )
+    return np.ascontiguousarray(vectors_ND, dtype=np.float32)

@@ -3,7 +3,7 @@
 Texts become TF-IDF weights of their words and word pairs, and a singular value decomposition keeps
 the directions in which the catalog varies most: texts that share rare words, or words that occur
 together elsewhere, come out close. Directions are fitted on the texts given, so vectors of two
-calls cannot be compared with each other.
+calls cannot be compared with each other; those of one `FittedLSA` can.
 
 Deerwester, Dumais, Furnas, Landauer and Harshman, "Indexing by latent semantic analysis", JASIS
 1990. The decomposition is that of Halko, Martinsson and Tropp, "Finding structure with randomness",
@@ -16,12 +16,16 @@ Memory      About 32 (M + V) L bytes, with L = width + 10, besides the texts and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from itemlm.encode.tfidf import tfidf
+from itemlm.data.folder import new_folder
+from itemlm.encode.tfidf import Terms, fitted_terms
 from itemlm.sparse import CSR
 from itemlm.types import ConfigError, DataError, FloatArray
 
@@ -62,21 +66,90 @@ class LSA:
             DataError: if no text has a word.
         """
         distinct, place_N = np.unique(np.array(texts, dtype=str), return_inverse=True)
-        vectors_MD = self._fit(distinct.tolist())
-        lengths_M1 = np.linalg.norm(vectors_MD, axis=1, keepdims=True)
-        unit_MD = np.divide(vectors_MD, lengths_M1, where=lengths_M1 > 0, out=vectors_MD)
-        vectors_ND: FloatArray = unit_MD[place_N]
+        weights_MV, _, directions_VD = self._fit(distinct.tolist())
+        vectors_ND: FloatArray = _unit(weights_MV @ directions_VD)[place_N]
         return vectors_ND
 
-    def _fit(self, texts: list[str]) -> FloatArray:
-        weights_MV = tfidf(texts, min_texts=2 if len(texts) >= TINY else 1)
+    def fitted(self, texts: Sequence[str]) -> FittedLSA:
+        """The directions of these texts, to encode others with.
+
+        Raises:
+            DataError: if no text has a word.
+        """
+        _, terms, directions_VD = self._fit(np.unique(np.array(texts, dtype=str)).tolist())
+        return FittedLSA(terms, directions_VD)
+
+    def _fit(self, texts: list[str]) -> tuple[CSR, Terms, FloatArray]:
+        weights_MV, terms = fitted_terms(texts, min_texts=2 if len(texts) >= TINY else 1)
         if 0 in weights_MV.shape:
             example = f"; the first is {texts[0]!r}" if texts else ""
             raise DataError(
                 f"none of the {len(texts)} distinct texts has a word to tell items apart"
                 f"{example}. Give the catalog titles or categories."
             )
-        return weights_MV @ strongest_directions(weights_MV, self.width, self.seed)
+        return weights_MV, terms, strongest_directions(weights_MV, self.width, self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLSA:
+    """Latent semantic analysis that keeps what it learned, so that any text gets a vector by it.
+
+    Attributes:
+        terms: words and pairs that it knows; others say nothing to it.
+        directions_VD: what each contributes.
+    """
+
+    terms: Terms
+    directions_VD: FloatArray
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return int(self.directions_VD.shape[1])
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """[N, D] float32 of length 1, or of length 0 where a text has no known word."""
+        distinct, place_N = np.unique(np.array(texts, dtype=str), return_inverse=True)
+        weights_MV = self.terms.weigh(distinct.tolist())
+        vectors_ND: FloatArray = _unit(weights_MV @ self.directions_VD)[place_N]
+        return vectors_ND
+
+    @property
+    def name(self) -> str:
+        """How it was made."""
+        return f"lsa of {len(self.terms.names)} terms width={self.width}"
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Its numbers, by name."""
+        return {"rarity": self.terms.rarity_V, "directions": self.directions_VD}
+
+    def document(self) -> str:
+        """Its terms, as JSON."""
+        return json.dumps(list(self.terms.names))
+
+    @classmethod
+    def restored(cls, named: Mapping[str, np.ndarray[Any, Any]], document: str) -> FittedLSA:
+        """Back from `arrays()` and `document()`."""
+        return cls(Terms(json.loads(document), named["rarity"]), named["directions"])
+
+    def save(self, path: Path) -> None:
+        """Write to a folder that appears whole or not at all."""
+        with new_folder(path) as folder:
+            for name, array in self.arrays().items():
+                np.save(folder / f"{name}.npy", array)
+            (folder / "terms.json").write_text(self.document(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> FittedLSA:
+        """Read a saved folder."""
+        named = {file.stem: np.load(file, allow_pickle=False) for file in path.glob("*.npy")}
+        return cls.restored(named, (path / "terms.json").read_text(encoding="utf-8"))
+
+
+def _unit(vectors_MD: FloatArray) -> FloatArray:
+    lengths_M1 = np.linalg.norm(vectors_MD, axis=1, keepdims=True)
+    unit_MD: FloatArray = np.divide(vectors_MD, lengths_M1, where=lengths_M1 > 0, out=vectors_MD)
+    return unit_MD
 
 
 def strongest_directions(weights_MV: CSR, width: int, seed: int) -> FloatArray:

@@ -36,7 +36,10 @@ class Slice:
 
 def slices_of(held_out: HeldOut, targets: Targets) -> list[Slice]:
     """Every slice that has at least one target."""
-    found = _by_popularity(held_out.train_counts_N, targets) + _by_length(held_out, targets)
+    counts_N = held_out.train_counts_N
+    found = _by_popularity(counts_N, targets) + _by_length(held_out, targets)
+    if (counts_N[targets.item_P] == 0).any():
+        found += _known_in_training(counts_N, targets)
     return [part for part in found if part.keep_P.any()]
 
 
@@ -69,14 +72,26 @@ def _by_popularity(train_counts_N: IntArray, targets: Targets) -> list[Slice]:
                 "each), a third of the training events"
             )
         parts.append((name, words))
-    cold = int((group_N == 3).sum())
-    parts.append(("cold items", f"the {cold:,} items without an event in training"))
     group_P = group_N[targets.item_P]
     return [
         Slice(
             family="popularity of the target", name=name, definition=words, keep_P=group_P == group
         )
         for group, (name, words) in enumerate(parts)
+    ]
+
+
+def _known_in_training(train_counts_N: IntArray, targets: Targets) -> list[Slice]:
+    """Items that somebody took in training, and items that nobody could learn about from events."""
+    cold_N = train_counts_N == 0
+    cold_P = cold_N[targets.item_P]
+    parts = (
+        ("warm items", f"the {int((~cold_N).sum()):,} items with an event in training", ~cold_P),
+        ("cold items", f"the {int(cold_N.sum()):,} items without an event in training", cold_P),
+    )
+    return [
+        Slice(family="target known in training", name=name, definition=words, keep_P=keep_P)
+        for name, words, keep_P in parts
     ]
 
 

@@ -59,11 +59,26 @@ class DepthDecoder(nn.Module):
 
     def forward(self, state_MD: Tensor, codes_ML: Tensor) -> LevelLogits:
         """Logits of every code given those before it, and the right codes."""
+        return self.table.targets(self._states(state_MD, codes_ML), codes_ML)
+
+    def _states(self, state_MD: Tensor, codes_ML: Tensor) -> Tensor:
+        """[M, L, D] before each code, given those before it."""
         written_MLD = torch.cat([state_MD[:, None], self.table.embed(codes_ML[:, :-1])], dim=1)
         x_MLD = self.dropout(written_MLD + self.level_vectors.weight)
         for block in self.blocks:
             x_MLD = block(x_MLD, causal=True)
-        return self.table.targets(self.norm(x_MLD), codes_ML)
+        out: Tensor = self.norm(x_MLD)
+        return out
+
+    def log_probability(self, state_MD: Tensor, codes_ML: Tensor) -> Tensor:
+        """[M] the log-probability of whole Semantic IDs, the same that a beam would have."""
+        x_MLD = self._states(state_MD, codes_ML)
+        total_M = torch.zeros(len(codes_ML), device=codes_ML.device)
+        for level, codes_M in enumerate(codes_ML.unbind(1)):
+            log_MV = self.table.logits(x_MLD[:, level], level).float().log_softmax(-1)
+            log_M = log_MV.gather(1, codes_M.clamp(min=0)[:, None])[:, 0]
+            total_M += log_M.where(codes_M >= 0, 0.0)
+        return total_M
 
     def read(self, state_BD: Tensor, beams: int) -> tuple[Tensor, Written]:
         """logits_B1V of the first code, and what `write` continues in up to so many beams."""

@@ -36,6 +36,12 @@ class Cache:
 
     def add(self, new: KeysValues) -> KeysValues:
         """All so far, with the new ones at the end."""
+        if torch.is_grad_enabled():  # what a gradient needs may not be written over
+            old = self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+            self.keys = torch.cat([old[0], new.keys], dim=2)
+            self.values = torch.cat([old[1], new.values], dim=2)
+            self.filled = self.keys.shape[2]
+            return KeysValues(self.keys, self.values)
         start, self.filled = self.filled, self.filled + new.keys.shape[2]
         self.keys[:, :, start : self.filled] = new.keys
         self.values[:, :, start : self.filled] = new.values

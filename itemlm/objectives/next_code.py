@@ -5,6 +5,7 @@ Shapes      M codes to predict at a level, V codes of that level, L levels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,9 +23,13 @@ class NextCode(Objective):
 
     def forward(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
         """The mean over the batch."""
-        levels = model(batch)
-        sums = [cross_entropy(logits.float(), codes, reduction="sum") for logits, codes in levels]
-        return {"next_code": torch.stack(sums).sum() / sum(len(codes) for _, codes in levels)}
+        return {"next_code": code_cross_entropy(model(batch))}
+
+
+def code_cross_entropy(levels: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The mean over all codes, given logits_MV and the right codes_M of each level."""
+    sums = [cross_entropy(logits.float(), codes, reduction="sum") for logits, codes in levels]
+    return torch.stack(sums).sum() / sum(len(codes) for _, codes in levels)
 
 
 def next_code() -> NextCode:

@@ -25,6 +25,21 @@ TABLE: dict[str, str] = {
     "ials": "itemlm.papers.collaborative.ials",
     "sasrec": "itemlm.papers.sequential.sasrec",
     "tiger": "itemlm.papers.generative.tiger",
+    "setrec": "itemlm.papers.generative.setrec",
+    "recgpt": "itemlm.papers.generative.recgpt",
+    "p5": "itemlm.papers.generative.p5",
+    "how_to_index": "itemlm.papers.generative.how_to_index",
+    "elmrec": "itemlm.papers.generative.elmrec",
+    "semantic_pieces": "itemlm.papers.generative.semantic_pieces",
+    "joint_search": "itemlm.papers.generative.joint_search",
+    "duet": "itemlm.papers.generative.duet",
+    "apao": "itemlm.papers.generative.apao",
+    "onerec": "itemlm.papers.generative.onerec",
+    "human_priors": "itemlm.papers.generative.human_priors",
+    "mender": "itemlm.papers.generative.mender",
+    "ttds": "itemlm.papers.generative.ttds",
+    "lcrec": "itemlm.papers.generative.lcrec",
+    "ulmrec": "itemlm.papers.generative.ulmrec",
 }
 
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from itemlm.data.dataset import Dataset
-from itemlm.encode.by_name import encoder_named
+from itemlm.encode.by_name import vectors_of
 from itemlm.recommender import Saved
-from itemlm.text.describe import describe
 from itemlm.tokenize.by_name import Material, item_tokens
 from itemlm.tokenize.tokens import ItemTokens
 from itemlm.train.run import Run
@@ -38,8 +37,8 @@ class TokenizerSettings(Protocol):
 
 
 def item_vectors(dataset: Dataset, encoder: str, run: Run) -> FloatArray:
-    """vectors_ND of the texts of all items, kept in the run."""
-    return run.keep("vectors", lambda: encoder_named(encoder).encode(describe(dataset)))
+    """vectors_ND of all items by an encoder's name (see `vectors_of`), kept in the run."""
+    return run.keep("vectors", lambda: vectors_of(dataset, encoder, run.seed))
 
 
 def semantic_ids(dataset: Dataset, config: TokenizerSettings, run: Run) -> ItemTokens:

@@ -18,12 +18,20 @@ import torch
 from torch import Tensor
 
 from itemlm.recommender import Catalog, Recommender
-from itemlm.retrieve.branches import Branches, branches, close, counts_before, keep_open, used_up
+from itemlm.retrieve.branches import (
+    Branches,
+    allowed_before,
+    branches,
+    close,
+    keep_open,
+    used_up,
+)
 from itemlm.sample.next_items import SequenceBatch
 from itemlm.tokenize.trie import Trie
 from itemlm.types import FloatArray, IntArray, QueryBatch
 
 BEAMS_AT_A_TIME = 4096  # of all queries of a batch together
+FILTER_CELLS = 2**24  # of queries times items, where queries have filters of their own
 
 
 class CodeModel(Protocol):
@@ -35,6 +43,8 @@ class CodeModel(Protocol):
 
     def write(self, written: Any, parent_BK: Tensor, codes_BK: Tensor) -> Tensor:
         """logits_BKV of the code after these, each of which continues a beam of the last call.
+
+        Where they are the same for all beams, logits_B1V will do.
 
         Args:
             written: as `read` made it; changed in place.
@@ -69,7 +79,8 @@ def beam_search(
     score_BK = torch.zeros(len(logits_BKV), 1, device=logits_BKV.device)
     for level in levels:
         child_BKM, code_BKM, bar_BKM = level.below(node_BK)
-        log_BKM = logits_BKV.float().log_softmax(-1).gather(2, code_BKM.clamp(min=0))
+        log_BKV = logits_BKV.float().log_softmax(-1).expand(-1, node_BK.shape[1], -1)
+        log_BKM = log_BKV.gather(2, code_BKM.clamp(min=0))
         if level.has_ends:
             log_BKM = log_BKM.where(code_BKM >= 0, 0.0)
         score_BX = (score_BK[..., None] + log_BKM + bar_BKM).flatten(1)
@@ -123,18 +134,21 @@ class CodeBeam(Recommender):
         A k above `beams` widens the beam, and may so find better first places too.
         """
         device = next(iter(self.model.parameters())).device
-        levels, allowed_before = self._branches(device), None
-        if batch.allowed_N is not None:
-            allowed_before = counts_before(batch.allowed_N[self.trie.row_of_leaf])
-            levels = keep_open(levels, self.trie, allowed_before)
+        levels, before_FN = self._branches(device), None
         rows_BK = np.full((len(batch), k), -1, dtype=np.int64)
         scores_BK = np.full((len(batch), k), -np.inf, dtype=np.float32)
         beams = max(self.beams, k)
         window = max(1, BEAMS_AT_A_TIME // beams)
+        if batch.allowed_BN is not None:
+            window = min(window, max(1, FILTER_CELLS // len(self.catalog)))
         for start in range(0, len(batch), window):
             part = batch[start : start + window]
+            if start == 0 or batch.allowed_BN is not None:
+                before_FN = allowed_before(part, self.trie)
+                if before_FN is not None:
+                    levels = keep_open(levels, self.trie, before_FN)
             if batch.exclude_seen:
-                levels = close(levels, used_up(part, self.trie, allowed_before))
+                levels = close(levels, used_up(part, self.trie, before_FN))
             leaf_BK, score_BK = beam_search(self.model, self.prompts(part, device), levels, beams)
             found = min(k, leaf_BK.shape[1])
             scores = score_BK[:, :found].cpu().numpy()

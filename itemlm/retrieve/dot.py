@@ -108,6 +108,8 @@ def _best_elsewhere(scores_BN: Tensor, batch: QueryBatch, k: int) -> tuple[IntAr
         scores_BN[query_E, torch.from_numpy(batch.item_rows).long().to(device)] = -torch.inf
     if batch.allowed_N is not None:
         scores_BN.masked_fill_(torch.from_numpy(~batch.allowed_N).to(device), -torch.inf)
+    if batch.allowed_BN is not None:
+        scores_BN.masked_fill_(torch.from_numpy(~batch.allowed_BN).to(device), -torch.inf)
     best_BK = scores_BN.topk(min(k, scores_BN.shape[1]), dim=1).values
     if best_BK.isnan().any():
         refuse_nan()

@@ -28,8 +28,8 @@ def topk_of_scores(
 ) -> tuple[IntArray, FloatArray]:
     """The best k items of each query that may be shown, best first.
 
-    Seen items (if `batch.exclude_seen`) and items outside `batch.allowed_N` are left out, and so is
-    every item whose score is -inf. `scores_BN` is only read.
+    Seen items (if `batch.exclude_seen`) and items that the batch does not allow are left out, and
+    so is every item whose score is -inf. `scores_BN` is only read.
 
     Args:
         scores_BN: higher is better; may be a broadcast view.
@@ -54,6 +54,8 @@ def topk_of_scores(
             block_bN[part.query_of_event, part.item_rows] = -np.inf
         if part.allowed_N is not None:
             block_bN[:, ~part.allowed_N] = -np.inf
+        if part.allowed_BN is not None:
+            block_bN[~part.allowed_BN] = -np.inf
         rows_BK[window, :kept], scores_BK[window, :kept] = _best(block_bN, kept, tie_seed)
     return rows_BK, scores_BK
 

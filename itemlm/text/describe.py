@@ -77,7 +77,7 @@ def default_template(table: pl.DataFrame) -> str:
     Raises:
         DataError: if no column is left.
     """
-    columns = [name for name in table.columns if _says_something(table[name])]
+    columns = [name for name in table.columns if says_something(table[name])]
     if not columns:
         raise DataError(
             "the catalog has no text to describe items with: its columns are "
@@ -109,7 +109,7 @@ def _table_of(catalog: Dataset | HasTable | pl.DataFrame) -> pl.DataFrame:
     return catalog.catalog if isinstance(catalog, Dataset) else catalog.table
 
 
-def _says_something(column: pl.Series) -> bool:
+def says_something(column: pl.Series) -> bool:
     inner: object = column.dtype
     while isinstance(inner, pl.List):
         inner = inner.inner

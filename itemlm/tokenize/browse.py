@@ -26,7 +26,8 @@ def browse(
     """The code tree below a prefix, to print with rich.
 
     Codes with the most items come first. Where the tree ends, and wherever a code has only one
-    item, titles stand in place of further codes.
+    item, titles stand in place of further codes. A path that has ended has no further codes: no
+    other begins with it, so it is always such a single item.
 
     Args:
         tokens: any.
@@ -49,6 +50,8 @@ def browse(
     prefix = tuple(prefix)
     if len(prefix) > len(tokens.levels):
         raise ConfigError(f"the prefix {prefix} is longer than the {len(tokens.levels)} levels.")
+    if any(code < 0 for code in prefix):
+        raise ConfigError(f"the prefix {prefix} has a code below 0; codes run from 0.")
     rows = np.flatnonzero((tokens.codes_NL[:, : len(prefix)] == prefix).all(axis=1))
     if not len(rows):
         raise ConfigError(f"no item has codes that begin with {prefix}.")

@@ -123,6 +123,14 @@ def means(x_ND: Vectors, group_N: IntArray) -> Vectors:
     return (sums_KD / counts_K[:, None]).astype(np.float32)
 
 
+def moved(centers_KD: Vectors, x_ND: Vectors, group_N: IntArray) -> Vectors:
+    """[K, D] the centers at the means of their groups; one without members stays where it is."""
+    used, place_N = np.unique(group_N, return_inverse=True)
+    moved_KD = centers_KD.copy()
+    moved_KD[used] = means(x_ND, place_N)
+    return moved_KD
+
+
 def spread_out(x_ND: Vectors, k: int, rng: np.random.Generator) -> Vectors:
     """At most k of the vectors, far apart: greedy k-means++.
 

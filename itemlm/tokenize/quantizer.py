@@ -90,7 +90,7 @@ class Quantizer:
             )
         latent_NH = np.empty((len(x_ND), self.width), dtype=np.float32)
         for block in blocks(*x_ND.shape):
-            latent_NH[block] = _forward(self.encoder, (x_ND[block] - self.mean_D) / self.scale_D)
+            latent_NH[block] = perceptron(self.encoder, (x_ND[block] - self.mean_D) / self.scale_D)
         return latent_NH
 
     def codes(self, vectors_ND: FloatArray) -> IntArray:
@@ -110,7 +110,7 @@ class Quantizer:
         latent_NH = np.zeros((len(codes_NS), self.width), dtype=np.float32)
         for codebook_KH, code_N in zip(self.codebooks, codes_NS.T, strict=False):
             latent_NH += codebook_KH[code_N]
-        return _forward(self.decoder, latent_NH) * self.scale_D + self.mean_D
+        return perceptron(self.decoder, latent_NH) * self.scale_D + self.mean_D
 
     def reconstruction_error(self, vectors_ND: FloatArray, codes_NS: IntArray) -> float:
         """Share of the variance of directions that codes lose: 0 is lossless, 1 knows the mean."""
@@ -182,7 +182,8 @@ def _divided(x_ND: Vectors, by_N: Vectors) -> Vectors:
     return np.divide(x_ND, divisor_N1, dtype=np.float32)
 
 
-def _forward(layers: tuple[Layer, ...], x_ND: Vectors) -> Vectors:
+def perceptron(layers: tuple[Layer, ...], x_ND: Vectors) -> Vectors:
+    """[N, H] what layers with ReLU between make of vectors."""
     for place, (weight, bias) in enumerate(layers):
         if place:
             x_ND = np.maximum(x_ND, 0)

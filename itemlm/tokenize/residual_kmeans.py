@@ -61,6 +61,29 @@ def residual_kmeans(
         ConfigError: if a setting is not positive.
         DataError: if there are no vectors or they are not finite.
     """
+    vectors_ND = finite_vectors(vectors_ND)
+    quantizer = residual_quantizer(vectors_ND, levels, codes, seed)
+    codes_NS = quantizer.codes(vectors_ND)
+    # Tell items apart: by the next best code where there is one, and by a last code else.
+    if spread:
+        codes_NS = spread_ties(
+            codes_NS, lambda rows: quantizer.latents(vectors_ND[rows]), quantizer.codebooks, seed
+        )
+    return unique(codes_NS, quantizer.levels, seed, spare=spare, quantizer=quantizer)
+
+
+def residual_quantizer(vectors_ND: FloatArray, levels: int, codes: int, seed: int) -> Quantizer:
+    """The codewords alone; vectors may share all their codes.
+
+    Args:
+        vectors_ND: only directions matter.
+        levels, codes: codewords of so many levels, at most so many each.
+        seed: same seed, same codewords.
+
+    Raises:
+        ConfigError: if a setting is not positive.
+        DataError: if there are no vectors or they are not finite.
+    """
     if levels < 1 or codes < 1:
         raise ConfigError(f"levels and codes must be at least 1, not {levels} and {codes}.")
     vectors_ND = finite_vectors(vectors_ND)
@@ -77,15 +100,7 @@ def residual_kmeans(
         if level:
             residual_ND -= codebooks[-1][nearest(residual_ND, codebooks[-1])[0]]
         codebooks.append(_codewords(residual_ND, codes, seed + level))
-    quantizer = Quantizer(mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks))
-    codes_NS = quantizer.codes(vectors_ND)
-
-    # 3. Tell items apart: by the next best code where there is one, and by a last code else.
-    if spread:
-        codes_NS = spread_ties(
-            codes_NS, lambda rows: quantizer.latents(vectors_ND[rows]), codebooks, seed
-        )
-    return unique(codes_NS, quantizer.levels, seed, spare=spare, quantizer=quantizer)
+    return Quantizer(mean_D=mean_D, scale_D=np.ones_like(mean_D), codebooks=tuple(codebooks))
 
 
 def _sample(vectors_ND: Vectors, size: int, seed: int) -> Vectors:

@@ -20,22 +20,40 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from itemlm import __version__
 from itemlm.data.folder import new_folder
 from itemlm.tokenize.lookup import RowLookup, prefix_groups, rank_within
 from itemlm.tokenize.quantizer import Quantizer
+from itemlm.tokenize.scalar import ScalarQuantizer
 from itemlm.tokenize.trie import Trie
-from itemlm.types import ArtifactError, ConfigError, DataError, FloatArray, IntArray
+from itemlm.types import ArtifactError, ConfigError, DataError, FloatArray, IntArray, ItemId
 
 FORMAT = "itemlm item tokens"
 FORMAT_VERSION = 1
+ITEMS = "items.json"
 SPARE = 8  # free last codes that fitting leaves for later items, even in the largest group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ancestor:
+    """Earlier tokens of a lineage.
+
+    Attributes:
+        step: what was done to them: "append" or "refit".
+        fingerprint: theirs.
+        items: how many they had.
+    """
+
+    step: str
+    fingerprint: str
+    items: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +66,7 @@ class ItemTokens:
         quantizer: how vectors get their semantic codes; None where codes came from elsewhere.
         shared: whether a code means the same on every level, as words do and cluster numbers
             do not.
+        lineage: the tokens that these grew out of, the oldest first.
 
     Raises:
         DataError: if a code is out of range, or the path of an item is another's or begins it.
@@ -55,8 +74,9 @@ class ItemTokens:
 
     codes_NL: IntArray
     levels: tuple[int, ...]
-    quantizer: Quantizer | None = None
+    quantizer: Quantizer | ScalarQuantizer | None = None
     shared: bool = False
+    lineage: tuple[Ancestor, ...] = ()
 
     def __post_init__(self) -> None:
         codes = np.asarray(self.codes_NL)
@@ -168,7 +188,20 @@ class ItemTokens:
                 "these tokens were not made from vectors, so they cannot place new items; fit them "
                 "anew on the whole catalog."
             )
-        new_MS = self.quantizer.codes(vectors_MD)
+        return self.append_codes(self.quantizer.codes(vectors_MD), seed)
+
+    def append_codes(self, new_MS: IntArray, seed: int = 0) -> ItemTokens:
+        """As `append`, for new items whose semantic codes are known.
+
+        Args:
+            new_MS: their semantic codes.
+            seed: shuffles new items that tie.
+
+        Raises:
+            ConfigError: if the last level is full.
+        """
+        if not len(new_MS):
+            return self
         group = prefix_groups(np.concatenate([self.semantic_codes, new_MS]))
         touched_G, group_M = np.unique(group[len(self) :], return_inverse=True)
         group_N = np.searchsorted(touched_G, group[: len(self)])
@@ -191,7 +224,11 @@ class ItemTokens:
         free_GC = np.argsort(taken_GC, axis=1, kind="stable")
         last_M = free_GC[group_M, rank_M]
         codes_NL = np.concatenate([self.codes_NL, np.column_stack([new_MS, last_M])])
-        return replace(self, codes_NL=codes_NL)
+        return replace(self, codes_NL=codes_NL, lineage=(*self.lineage, self.ancestor("append")))
+
+    def ancestor(self, step: str) -> Ancestor:
+        """These tokens as an entry in the lineage of those that a step makes of them."""
+        return Ancestor(step=step, fingerprint=self.fingerprint, items=len(self))
 
     # --- Keeping ------------------------------------------------------------------------------
 
@@ -217,15 +254,27 @@ class ItemTokens:
             for name, array in named.items()
             if name.startswith(prefix)
         }
+        kind = ScalarQuantizer if "digits" in parts else Quantizer
         return cls(
             codes_NL=named["codes"],
             levels=tuple(named["levels"].tolist()),
-            quantizer=Quantizer.from_arrays(parts) if parts else None,
+            quantizer=kind.from_arrays(parts) if parts else None,
             shared="shared" in named,
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write tokens.json and one .npy per array to a folder that appears whole or not at all."""
+    def save(self, path: str | Path, item_ids: Sequence[ItemId] | None = None) -> None:
+        """Write tokens.json and one .npy per array to a folder that appears whole or not at all.
+
+        Args:
+            path: the folder.
+            item_ids: whose codes these are, in row order, kept as items.json: what is needed to
+                carry them over to a catalog with other items (see `published`).
+
+        Raises:
+            DataError: if there is not one id per item.
+        """
+        if item_ids is not None and len(item_ids) != len(self):
+            raise DataError(f"there are {len(self)} items but {len(item_ids)} ids.")
         named = self.arrays()
         with new_folder(Path(path)) as folder:
             for name, array in named.items():
@@ -238,7 +287,14 @@ class ItemTokens:
                 "fingerprint": self.fingerprint,
                 "arrays": list(named),
                 "checksum": _digest(named),
+                "itemlm": __version__,
+                "codebooks": None if self.quantizer is None else _digest(self.quantizer.arrays()),
+                "lineage": [asdict(ancestor) for ancestor in self.lineage],
             }
+            if item_ids is not None:
+                ids = json.dumps(list(item_ids), ensure_ascii=False)
+                (folder / ITEMS).write_text(ids, encoding="utf-8")
+                manifest["items_checksum"] = hashlib.sha256(ids.encode()).hexdigest()
             (folder / "tokens.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
     @classmethod
@@ -261,6 +317,7 @@ class ItemTokens:
             names = [str(name) for name in manifest["arrays"]]
             named = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
             whole = _digest(named) == manifest["checksum"]
+            lineage = tuple(Ancestor(**entry) for entry in manifest.get("lineage", ()))
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{folder} is damaged: {error}. Copy it again or refit.") from error
         if not whole:
@@ -268,7 +325,7 @@ class ItemTokens:
                 f"{folder} is not what was saved (its checksum differs). Copy the folder again or "
                 "fit the tokens anew."
             )
-        return cls.from_arrays(named)
+        return replace(cls.from_arrays(named), lineage=lineage)
 
 
 def unique(
@@ -277,7 +334,7 @@ def unique(
     seed: int,
     *,
     spare: int = SPARE,
-    quantizer: Quantizer | None = None,
+    quantizer: Quantizer | ScalarQuantizer | None = None,
 ) -> ItemTokens:
     """Item tokens from semantic codes that items may share, by adding a last level.
 

@@ -29,6 +29,98 @@ from itemlm.types import (
 ITEMS, USERS, LENGTH = 24, 240, 8
 
 SMALL = {
+    "p5": {
+        "sequential": 4,
+        "direct": 0,
+        "answers": 8,
+        "hidden": 0.9,
+        "length": 8,
+        "width": 32,
+        "blocks": 1,
+        "heads": 2,
+        "inner": 64,
+        "vocabulary": 600,
+        "dropout": 0.0,
+        "validate_every": 8,
+        "batch_size": 32,
+        "learning_rate": 8e-3,
+        "epochs": 8,
+    },
+    "how_to_index": {
+        "codes": 6,
+        "sequential": 3,
+        "direct": 0,
+        "answers": 8,
+        "hidden": 0.9,
+        "length": 8,
+        "width": 32,
+        "blocks": 1,
+        "heads": 2,
+        "inner": 64,
+        "vocabulary": 600,
+        "dropout": 0.0,
+        "validate_every": 8,
+        "batch_size": 32,
+        "learning_rate": 8e-3,
+        "epochs": 6,
+    },
+    "elmrec": {
+        "sequential": 3,
+        "direct": 0,
+        "answers": 8,
+        "hidden": 0.9,
+        "length": 8,
+        "width": 32,
+        "blocks": 1,
+        "heads": 2,
+        "inner": 64,
+        "vocabulary": 600,
+        "dropout": 0.0,
+        "validate_every": 8,
+        "batch_size": 32,
+        "learning_rate": 8e-3,
+        "epochs": 8,
+    },
+    "setrec": {
+        "semantic": 2,
+        "hidden": (32,),
+        "collaborative_width": 16,
+        "collaborative_epochs": 6,
+        "length": 8,
+        "width": 32,
+        "head_width": 16,
+        "inner": 64,
+        "dropout": 0.1,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "epochs": 6,
+    },
+    "recgpt": {
+        "levels": 2,
+        "codes": 64,
+        "width": 32,
+        "blocks": 2,
+        "head_width": 16,
+        "inner": 64,
+        "dropout": 0.1,
+        "length": 8,
+        "beams": 12,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "epochs": 8,
+    },
+    "duet": {
+        "levels": 2,
+        "codes": 6,
+        "width": 32,
+        "inner": 64,
+        "dropout": 0.1,
+        "length": 8,
+        "candidates": 12,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "epochs": 10,
+    },
     "sasrec": {
         "length": 8,
         "epochs": 10,
@@ -52,12 +144,113 @@ SMALL = {
         "learning_rate": 5e-3,
         "epochs": 10,
     },
+    "lcrec": {
+        "tokenizer": "independent",
+        "width": 32,
+        "blocks": 2,
+        "heads": 2,
+        "inner": 64,
+        "vocabulary": 400,
+        "length": 8,
+        "dropout": 0.0,
+        "beams": 12,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "epochs": 6,
+    },
+    "ulmrec": {
+        "levels": 2,
+        "codes": 4,
+        "candidates": 8,
+        "width": 32,
+        "blocks": 1,
+        "heads": 2,
+        "inner": 64,
+        "vocabulary": 400,
+        "length": 3,
+        "alignment_epochs": 1,
+        "batch_size": 16,
+        "epochs": 2,
+    },
+    "ttds": {
+        "behavior": 8,
+        "levels": 2,
+        "codes": 6,
+        "hidden": 16,
+        "latent": 8,
+        "tower_epochs": 2,
+        "refresh_every": 2,
+        "refreshes": 2,
+        "width": 32,
+        "blocks": 2,
+        "heads": 2,
+        "head_width": 16,
+        "inner": 64,
+        "dropout": 0.1,
+        "length": 8,
+        "beams": 12,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "epochs": 10,
+    },
+    "joint_search": {
+        "queries": 2,
+        "levels": 2,
+        "codes": 6,
+        "tune_epochs": 1,
+        "tune_batch": 16,
+        "tune_inner": 32,
+        "width": 32,
+        "blocks": 2,
+        "heads": 2,
+        "head_width": 16,
+        "inner": 64,
+        "dropout": 0.1,
+        "length": 8,
+        "beams": 12,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "epochs": 4,
+    },
+    "semantic_pieces": {
+        "levels": 2,
+        "codes": 6,
+        "rows": 40,
+        "length": 8,
+        "epochs": 10,
+        "width": 32,
+        "batch_size": 16,
+        "dropout": 0.1,
+        "learning_rate": 5e-3,
+    },
+}
+SMALL["apao"] = SMALL["tiger"]
+SMALL["mender"] = SMALL["tiger"] | {
+    "none": 0.5,
+    "steered": 0.2,
+    "blocks": 1,
+    "epochs": 7,
+    "batch_size": 32,
+    "learning_rate": 1e-2,
+}
+SMALL["human_priors"] = SMALL["sasrec"] | {"groups": 4, "rank": 4}
+SMALL["onerec"] = SMALL["tiger"] | {
+    "session": 2,
+    "experts": 4,
+    "blocks": 1,
+    "epochs": 4,
+    "batch_size": 64,
+    "learning_rate": 1e-2,
 }
 VARIANTS = {
     "sasrec:bce": {"loss": "bce", "negatives": 4, "epochs": 20},
     "tiger:encoder_decoder": {"model": "encoder_decoder", "epochs": 4},
+    "tiger:temporal": {"model": "temporal", "epochs": 20},
+    "apao:pairwise": {"form": "pairwise", "negatives": 4, "epochs": 6},
+    "semantic_pieces:ngrams": {"features": "ngrams", "n": 1},
     "itemknn:plain": {},
 }
+NEEDS_LANGUAGE_MODELS = ("p5", "how_to_index", "elmrec", "lcrec", "ulmrec")
 COLORS = ("white", "black")
 
 
@@ -91,6 +284,8 @@ def fit(name, folder=None):
     paper = name.partition(":")[0]
     if paper in SMALL:
         pytest.importorskip("torch")
+    if paper in NEEDS_LANGUAGE_MODELS:
+        pytest.importorskip("transformers")
     settings = {**SMALL.get(paper, {}), **VARIANTS.get(name, {})}
     config = papers.get(paper).Config.plain() if name == "itemknn:plain" else None
     return itemlm.fit(paper, DATA, config=config, quiet=True, device="cpu", **settings)
@@ -157,6 +352,33 @@ def test_filters_by_id_column_and_condition(model):
     assert model.recommend(WALK, k=3, only=["item-11"], without=["item-11"]).items == []
 
 
+@pytest.mark.parametrize("cells", [2**20, 2 * ITEMS])
+def test_every_query_may_have_its_own_filter(model, monkeypatch, cells):
+    """Whether all fit into memory at once or only two do."""
+    monkeypatch.setattr("itemlm.recommender.FILTER_CELLS", cells)
+    black, some = {"color": "black"}, [f"item-{item:02}" for item in (1, 3, 7, 8, 9, 10, 22)]
+    queries = [
+        Query(history=WALK, only=black),
+        Query(history=WALK),
+        Query(history=WALK, only=some, without=pl.col("color") == "white"),
+        Query(history=["item-01"], without=black),
+        Query(history=[], only=[]),
+        Query(only=black),
+    ]
+    for filters in ({}, {"only": some, "without": ["item-08", "item-09"]}):
+        together = model.recommend(queries, k=ITEMS, **filters)
+        for query, slate in zip(queries, together, strict=True):
+            alone = model.recommend(query, k=ITEMS, **filters)
+            assert alone.items == slate.items
+            assert alone.scores == pytest.approx(slate.scores, rel=1e-4, abs=1e-5)
+            allowed = model.catalog.allowed(query.only, query.without)
+            allowed &= model.catalog.allowed(filters.get("only"), filters.get("without"))
+            expected = set(DATA.items.ids.filter(allowed)) - set(query.history)
+            assert set(slate.items) == expected
+    with pytest.raises(DataError, match="no column 'colour'"):
+        model.recommend([Query(), Query(only={"colour": "black"})])
+
+
 def test_unknown_items_change_nothing(model):
     assert model.recommend(["nowhere", *WALK, "else"]).items == model.recommend(WALK).items
     with pytest.warns(ItemlmWarning, match=r"no item of the history \['nowhere'\]"):
@@ -219,7 +441,8 @@ def test_saved_and_loaded_answers_are_the_same(model, tmp_path):
 def test_a_damaged_folder_is_a_sentence(model, tmp_path):
     model.save(tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(ArtifactError, match="not the file that was saved"):
         itemlm.load_recommender(tmp_path / "model")
     manifest = tmp_path / "model" / "manifest.json"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from itemlm.data.dataset import Dataset
 from itemlm.data.held_out import HeldOut
-from itemlm.data.splits import GlobalTemporal, LeaveOneOut, Split, UserHoldout
+from itemlm.data.splits import ColdItems, GlobalTemporal, LeaveOneOut, Protocol, Split, UserHoldout
 from itemlm.data.ties import tied_events
 from itemlm.data.vocabulary import Vocabulary
 from itemlm.types import DataError, ItemlmError
@@ -185,13 +185,12 @@ def of_user(dataset: Dataset, user: int) -> list[int]:
         GlobalTemporal(validation_share=0.2, test_share=0.2),
         GlobalTemporal(validation_share=0.2, test_share=0.2, targets="all"),
         UserHoldout(validation_share=0.3, test_share=0.3),
+        ColdItems(share=0.3),
     ],
 )
 @quick
 @given(events)
-def test_no_answer_is_trained_on(
-    protocol: LeaveOneOut | GlobalTemporal | UserHoldout, log: list[tuple[int, int, int]]
-) -> None:
+def test_no_answer_is_trained_on(protocol: Protocol, log: list[tuple[int, int, int]]) -> None:
     dataset = dataset_of(log)
     try:
         split: Split = dataset.split(protocol)

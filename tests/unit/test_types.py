@@ -1,6 +1,8 @@
-"""QueryBatch: what is in a history."""
+"""QueryBatch: what is in a history, and what belongs to a window of queries."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,3 +40,11 @@ def test_no_histories(rows):
     assert empty.holds(np.zeros(len(rows), dtype=int), np.array(rows, dtype=int)).tolist() == [
         False
     ] * len(rows)
+
+
+def test_a_window_of_a_batch_keeps_what_belongs_to_its_queries():
+    allowed_BN = np.eye(len(BATCH), 9, dtype=bool)
+    part = replace(BATCH, allowed_BN=allowed_BN, texts=["a", "b", "c"])[1:]
+    assert part.allowed_BN.tolist() == allowed_BN[1:].tolist()
+    assert part.texts == ["b", "c"]
+    assert BATCH[1:].allowed_BN is None

@@ -17,6 +17,7 @@ Shapes      L codes per item.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ from itemlm.data.dataset import Dataset
 from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.nn.temporal import TemporalDepth
 from itemlm.objectives.next_code import next_code
+from itemlm.objectives.objective import Objective
 from itemlm.papers.stages import Codes, semantic_ids
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
@@ -97,13 +99,25 @@ class Config:
 
 def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     """Describe, tokenize, and train on a dataset."""
+    return learn("tiger", dataset, config, run, lambda codes: next_code())
+
+
+def learn(
+    paper: str,
+    dataset: Dataset,
+    config: Config,
+    run: Run,
+    objective: Callable[[Codes], Objective],
+) -> CodeBeam:
+    """`fit` with any objective, for papers that change only that."""
     # 1. Describe every item with a vector made from its text, and turn each vector into a Semantic
     #    ID: a few codes, and one more that keeps items apart.
     tokens = semantic_ids(dataset, config, run)
     # 2. Learn to write the next item's ID, code by code.
     torch.manual_seed(run.seed)
-    model = _model(config, Codes.of(tokens)).to(run.device)
-    recommender = _recommender(config, model, Catalog.of(dataset))
+    codes = Codes.of(tokens)
+    model = _model(config, codes).to(run.device)
+    recommender = _recommender(paper, config, model, Catalog.of(dataset))
     source = Prefixes if config.model == "encoder_decoder" else NextItems
     examples = source(
         dataset.sequences,
@@ -114,7 +128,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     )
     run.train(
         model,
-        next_code(),
+        objective(codes),
         examples,
         AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
         config.epochs,
@@ -129,10 +143,14 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
 
 def restore(saved: Saved) -> CodeBeam:
     """From saved parts."""
-    config = saved.config_of(Config)
+    return restored(saved, saved.config_of(Config))
+
+
+def restored(saved: Saved, config: Config) -> CodeBeam:
+    """`restore` with the settings of a paper that changes only the objective."""
     model = _model(config, Codes.saved_in(saved))
     model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
-    return _recommender(config, model, saved.catalog)
+    return _recommender(saved.paper, config, model, saved.catalog)
 
 
 def _model(config: Config, codes: Codes) -> CodeTransformer:
@@ -146,8 +164,8 @@ def _model(config: Config, codes: Codes) -> CodeTransformer:
     )
 
 
-def _recommender(config: Config, model: CodeTransformer, catalog: Catalog) -> CodeBeam:
+def _recommender(paper: str, config: Config, model: CodeTransformer, catalog: Catalog) -> CodeBeam:
     codes_NL = model.table.codes_NL[:-1].cpu().numpy()
     return CodeBeam(
-        "tiger", model, codes_NL, catalog, config, length=config.length, beams=config.beams
+        paper, model, codes_NL, catalog, config, length=config.length, beams=config.beams
     )

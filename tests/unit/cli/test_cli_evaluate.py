@@ -33,15 +33,15 @@ def test_having_seen_the_answers_helps_and_the_warning_is_due(itemlm, itemlm_jso
     assert seen > honest
 
 
-@pytest.mark.parametrize("protocol", ["leave-one-out", "temporal", "user-holdout"])
+@pytest.mark.parametrize("protocol", ["leave-one-out", "temporal", "user-holdout", "cold-items"])
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_every_protocol_and_part_can_be_asked(protocol, part, itemlm, itemlm_json, data):
     fit(itemlm, data, "model", "--protocol", protocol)
     asked = ("--protocol", protocol, "--part", part)
     conditions = itemlm_json("evaluate", "model", "--data", data, *asked)["conditions"]
     assert conditions["part"] == part
-    words = {"leave-one-out": "leave-one-out", "temporal": "global temporal"}
-    assert conditions["split"].startswith(words.get(protocol, "user hold-out"))
+    words = {"temporal": "global temporal", "user-holdout": "user hold-out"}
+    assert conditions["split"].startswith(words.get(protocol, "leave-one-out"))
 
 
 def test_ties_can_be_left_in_the_order_of_the_file(itemlm, itemlm_json, data):

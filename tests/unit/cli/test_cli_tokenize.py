@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from itemlm.data.dataset import Dataset
@@ -38,11 +40,56 @@ def test_an_unknown_tokenizer_gets_the_nearest(itemlm, data):
     assert "Did you mean 'rqvae'?" in itemlm(*fit, exit_code=1).stderr
 
 
+def test_tokenizers_are_compared(itemlm, itemlm_json, data):
+    named = ("random", "independent", "title", "collaborative+independent")
+    words = [word for name in named for word in ("--tokenizer", name)]
+    compare = ("tokenize", "compare", data, "--levels", "2", "--codes", "8", *words)
+    shown = itemlm(*compare)
+    assert all(name in shown.stdout for name in named)
+    assert "halve the catalog" in shown.stdout
+    found = itemlm_json(*compare)
+    assert list(found) == list(named)
+    assert found["independent"]["levels"] == [80]
+    # Clusters of what is taken together lead further than chance, to what was taken next as well.
+    next_by = {name: found[name]["halvings"]["following"] for name in named}
+    assert next_by["collaborative+independent"] > next_by["random"]
+
+
+def test_what_cannot_be_tokenized_is_told_and_the_others_are_compared(itemlm, itemlm_json):
+    rows = [f"u{user},i{(user + step) % 7},{step}" for user in range(9) for step in range(4)]
+    Path("log.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    compare = ("tokenize", "compare", "log.csv", "--codes", "4")
+    compare += ("--tokenizer", "semantic", "--tokenizer", "sequential_time")
+    shown = itemlm(*compare)
+    assert "semantic: the catalog has no column of categories" in shown.stderr
+    assert "sequential_time" in shown.stdout
+    found = itemlm_json(*compare)
+    assert "no column of categories" in found["semantic"]["failed"]
+    assert found["sequential_time"]["agreement"] is None  # there is no text either
+
+
+def test_an_index_without_text_can_be_made(itemlm_json):
+    Path("log.csv").write_text("user_id,item_id\n" + "\n".join(f"u{n % 3},i{n}" for n in range(9)))
+    fit = ("tokenize", "fit", "log.csv", "--tokenizer", "collaborative", "--codes", "2")
+    found = itemlm_json(*fit, "--out", "tokens")
+    assert found["agreement"] is None
+    assert found["company"] is not None
+    assert len(ItemTokens.load("tokens")) == 9
+
+
+def test_categories_can_be_named(itemlm, data):
+    fit = ("tokenize", "fit", data, "--tokenizer", "semantic", "--out", "tokens")
+    assert "Did you mean" in itemlm(*fit, "--categories", "genre", exit_code=1).stderr
+
+
 def test_report_measures_saved_ids(itemlm_json, data, tokens):
     without = itemlm_json("tokenize", "report", tokens)
     assert without["agreement"] is None
+    assert without["company"] is None
     with_data = itemlm_json("tokenize", "report", tokens, "--data", data)
     assert 0 < with_data["agreement"][0] <= 1
+    assert 0 < with_data["company"][0] <= 1
+    assert 0 < with_data["top_purity"][0] <= 1
     assert with_data["unique_prefixes"] == without["unique_prefixes"]
 
 

@@ -10,6 +10,7 @@ from itemlm.data.dataset import Dataset
 from itemlm.data.held_out import HeldOut
 from itemlm.data.sequences import Sequences
 from itemlm.data.splits import (
+    ColdItems,
     GlobalTemporal,
     LeaveOneOut,
     Protocol,
@@ -246,6 +247,51 @@ def test_user_holdout_needs_enough_users() -> None:
         dataset_of({"ann": "ab", "ben": "ab"}).split(UserHoldout())
     with pytest.raises(ConfigError, match="both must be positive, and their sum below 1"):
         UserHoldout(validation_share=0.0, test_share=0.0)
+
+
+# --- Cold items -----------------------------------------------------------------------------------
+
+
+def test_a_new_item_has_no_event_but_as_a_test_answer() -> None:
+    histories = {"ann": "abch", "ben": "hbcd", "cem": "ahbc", "dan": "dh", "eva": "hah", "fay": "h"}
+    dataset = dataset_of(histories)
+    for seed in range(20):
+        train, validation, test = dataset.split(ColdItems(share=0.2, seed=seed))
+        if test.train_counts_N[7]:
+            continue  # 0.2 of five items is one, and this seed drew another than h
+        # Dan and Eva are left with one event and the answer, too few to be asked: both lose the h.
+        left = {"ann": "ab", "ben": "b", "cem": "a", "dan": "d", "eva": "a", "fay": ""}
+        assert trained(train) == left
+        answers = {"ann": ("ab", "c"), "ben": ("b", "c"), "cem": ("a", "b")}
+        assert asked(dataset, validation) == answers
+        # Ann's last event is an h and stays as the answer; Cem's and Ben's are gone.
+        assert asked(dataset, test) == {"ann": ("abc", "h"), "ben": ("bc", "d"), "cem": ("ab", "c")}
+        assert test.protocol == (
+            "leave-one-out over users with 3 events or more, "
+            f"1 of 5 items new by seed {seed}, ties unknown (no timestamps), order as given"
+        )
+        break
+    else:
+        pytest.fail("no seed drew h")
+
+
+def test_new_items_are_drawn_among_items_with_events() -> None:
+    histories = {f"u{n}": "abcdefg"[n % 4 :] for n in range(12)}  # nobody took h
+    for seed in range(10):
+        test = dataset_of(histories).split(ColdItems(share=0.3, seed=seed)).test
+        assert "2 of 7 items new" in test.protocol  # 0.3 * 7 = 2.1
+        # Everybody ends with g, which stays the answer where it is new, and where others are.
+        assert set(test.target_rows.tolist()) == {6}
+        assert (test.train_counts_N[:7] == 0).sum() >= 2
+
+
+def test_cold_items_need_a_share_that_is_one() -> None:
+    with pytest.raises(ConfigError, match=r"share is 1\.5"):
+        ColdItems(share=1.5)
+    with pytest.raises(ConfigError, match="min_events is 1"):
+        ColdItems(min_events=1)
+    with pytest.raises(DataError, match=r"1.00% of the 3 items of 'hand' that have events is none"):
+        dataset_of({"ann": "abc"}).split(ColdItems(share=0.01))
 
 
 # --- Held out for early stopping ------------------------------------------------------------------

@@ -473,6 +473,11 @@ def test_filters_and_short_answers(small):
     assert set(rows[0, :2]) == {5, 7}
     assert rows[0, 2:].tolist() == [-1, -1]
     assert np.isneginf(scores[0, 2:]).all()
+    own = np.arange(40)[None] % 2 == 1
+    rows, _ = small.oracle.topk(replace(batch, allowed_N=allowed, allowed_BN=own), 4)
+    assert set(rows[0]) == {5, 7, -1}
+    rows, _ = small.oracle.topk(replace(batch, allowed_BN=own), 40)
+    assert set(rows[0]) == {-1, *range(3, 40, 2)}
     # Seen films stay away from the answer, or come last with probability 0; nothing beyond them.
     rows, _ = small.oracle.topk(batch, 50)
     assert sorted(rows[0]) == [-1] * 13 + list(range(3, 40))

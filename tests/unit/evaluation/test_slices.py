@@ -48,9 +48,11 @@ def test_head_mid_and_tail_cover_a_third_of_the_events_each() -> None:
     assert found["mid items"] == [0, 1]
     assert found["tail items"] == [3, 4, 5]
     assert found["cold items"] == [6]
+    assert found["warm items"] == [0, 1, 2, 3, 4, 5]
     words = {part.name: part.definition for part in slices_of(questions, Targets.of(questions))}
     assert words["mid items"].startswith("the 2 next most popular items (5 to 6 events each)")
     assert words["cold items"] == "the 1 items without an event in training"
+    assert words["warm items"] == "the 6 items with an event in training"
 
 
 def test_histories_are_cut_into_terciles_and_equal_lengths_stay_together() -> None:
@@ -65,6 +67,7 @@ def test_histories_are_cut_into_terciles_and_equal_lengths_stay_together() -> No
 def test_a_part_that_is_empty_is_left_out() -> None:
     found = members(held_out([[0], [0], [0]], [[1], [1], [1]], [5, 5]))
     assert "cold items" not in found
+    assert "warm items" not in found
     assert "long histories" not in found
     assert found["short histories"] == [0, 1, 2]
 

@@ -111,6 +111,21 @@ def test_a_narrow_beam_keeps_what_a_search_by_hand_keeps(beam, share, exclude_se
         assert rows_K.tolist() == found + [-1] * (beam.beams - len(found))
 
 
+@pytest.mark.parametrize("cells", [2**20, ITEMS])
+def test_every_query_may_have_its_own_filter(beam, monkeypatch, cells):
+    """Whether all fit into memory at once or only one does."""
+    monkeypatch.setattr("itemlm.retrieve.code_beam.FILTER_CELLS", cells)
+    beam.beams = 6
+    allowed_BN = np.random.default_rng(3).random((len(HISTORIES), ITEMS)) < 0.3
+    shared_N = np.arange(ITEMS) > 5
+    queries = batch(HISTORIES, allowed_N=shared_N, allowed_BN=allowed_BN)
+    rows_BK, _ = beam.topk(queries, beam.beams)
+    for history, rows_K, allowed_N in zip(HISTORIES, rows_BK, allowed_BN, strict=True):
+        may = set(np.flatnonzero(allowed_N & shared_N)) - set(history)
+        found = search_by_hand(beam, history, may)
+        assert rows_K.tolist() == found + [-1] * (beam.beams - len(found))
+
+
 def test_one_by_one_equals_a_batch(beam):
     """Padding and other queries change nothing, and a narrow beam still finds real items."""
     beam.beams = 4

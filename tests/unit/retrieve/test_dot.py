@@ -55,19 +55,30 @@ def by_full_sort(model, batch, k):
             score_N[history] = -np.inf
         if batch.allowed_N is not None:
             score_N[~batch.allowed_N] = -np.inf
+        if batch.allowed_BN is not None:
+            score_N[~batch.allowed_BN[query]] = -np.inf
         order = np.argsort(-score_N)[:k]
         lists.append([int(row) if score_N[row] > -np.inf else -1 for row in order])
     return lists
 
 
-@pytest.mark.parametrize("filters", [{}, {"exclude_seen": False}, {"allowed_N": "few"}])
+FILTERS = [
+    {},
+    {"exclude_seen": False},
+    {"allowed_N": np.arange(ITEMS) % 140 == 5},  # five items, of which one is seen
+    {
+        "allowed_N": np.arange(ITEMS) % 2 == 0,
+        "allowed_BN": np.random.default_rng(0).random((len(HISTORIES), ITEMS)) < 0.02,
+    },
+]
+
+
+@pytest.mark.parametrize("filters", FILTERS)
 @pytest.mark.parametrize(("tokens", "scores"), [(2**12, 2**22), (7, 1500), (7, 700)])
 def test_equals_a_full_sort(model, recommender, monkeypatch, filters, tokens, scores):
     """In one block, and in blocks of two histories or one."""
     monkeypatch.setattr(dot, "TOKENS_AT_A_TIME", tokens)
     monkeypatch.setattr(dot, "SCORES_AT_A_TIME", scores)
-    if filters.get("allowed_N") is not None:
-        filters = {"allowed_N": np.arange(ITEMS) % 140 == 5}  # five items, of which one is seen
     batch = batch_of(HISTORIES, **filters)
     rows, found = recommender.topk(batch, 9)
     assert rows.tolist() == by_full_sort(model, batch, 9)
@@ -75,11 +86,9 @@ def test_equals_a_full_sort(model, recommender, monkeypatch, filters, tokens, sc
     assert (np.diff(np.where(rows < 0, -1e9, found), axis=1) <= 0).all()
 
 
-@pytest.mark.parametrize("filters", [{}, {"exclude_seen": False}, {"allowed_N": "few"}])
+@pytest.mark.parametrize("filters", FILTERS)
 def test_scores_on_another_device_give_the_same_lists(filters):
     """Run where the scores are; half of them tie."""
-    if filters.get("allowed_N") is not None:
-        filters = {"allowed_N": np.arange(ITEMS) % 140 == 5}
     batch = batch_of(HISTORIES, **filters)
     scores = torch.randn(len(batch), ITEMS, generator=torch.Generator().manual_seed(0)).round_()
     rows, found = dot._best(scores.clone(), batch, 9)

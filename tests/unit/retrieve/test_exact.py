@@ -12,7 +12,7 @@ from itemlm.retrieve.exact import topk_in_blocks, topk_of_scores
 from itemlm.types import DataError, QueryBatch
 
 
-def batch_of(histories, *, exclude_seen=True, allowed=None):
+def batch_of(histories, *, exclude_seen=True, allowed=None, own=None):
     lengths = [len(history) for history in histories]
     return QueryBatch(
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -20,6 +20,7 @@ def batch_of(histories, *, exclude_seen=True, allowed=None):
         user_rows=np.full(len(histories), -1),
         exclude_seen=exclude_seen,
         allowed_N=None if allowed is None else np.array(allowed),
+        allowed_BN=None if own is None else np.array(own),
     )
 
 
@@ -36,6 +37,7 @@ def by_full_sort(scores_BN, batch, k, tie_seed=0):
             if line[row] > -np.inf
             and not (batch.exclude_seen and row in seen)
             and (batch.allowed_N is None or batch.allowed_N[row])
+            and (batch.allowed_BN is None or batch.allowed_BN[query, row])
         ]
         shown.sort(key=lambda row: (-line[row], place_of[row]))
         best = shown[:k]
@@ -97,11 +99,13 @@ def problems(draw):
     line = st.lists(values, min_size=items, max_size=items)
     scores = np.array([draw(line) for _ in range(queries)], dtype=np.float32)
     history = st.lists(st.integers(0, items - 1), max_size=6)
-    allowed = st.none() | st.lists(st.booleans(), min_size=items, max_size=items)
+    mask = st.lists(st.booleans(), min_size=items, max_size=items)
+    own = st.none() | st.lists(mask, min_size=queries, max_size=queries)
     batch = batch_of(
         [draw(history) for _ in range(queries)],
         exclude_seen=draw(st.booleans()),
-        allowed=draw(allowed),
+        allowed=draw(st.none() | mask),
+        own=draw(own),
     )
     return scores, batch, draw(st.integers(1, 15)), draw(st.integers(0, 3))
 

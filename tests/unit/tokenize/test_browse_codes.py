@@ -66,7 +66,35 @@ def test_what_cannot_be_shown_is_refused():
         browse(shop(), TITLES, (0, 0))
     with pytest.raises(ConfigError, match=r"\(0, 0, 0, 0\) is longer than the 3 levels"):
         browse(shop(), TITLES, (0, 0, 0, 0))
+    with pytest.raises(ConfigError, match=r"\(0, -1\) has a code below 0"):
+        browse(shop(), TITLES, (0, -1))
     with pytest.raises(ConfigError, match="not 1, 0"):
         browse(shop(), TITLES, depth=1, limit=0)
     with pytest.raises(DataError, match="5 items but 4 titles"):
         browse(shop(), TITLES[:4])
+
+
+def test_paths_that_end_early_show_their_item():
+    tokens = ItemTokens(
+        np.array([[0, 1, 0], [0, 1, 1], [0, 2, -1], [1, -1, -1], [2, 0, -1]]), (3,) * 3
+    )
+    text = io.StringIO()
+    Console(file=text, width=60).print(browse(tokens, TITLES, depth=3))
+    assert [line.rstrip() for line in text.getvalue().splitlines()] == [
+        "all codes  5 items",
+        "├── 0  3 items",
+        "│   ├── 1  2 items",
+        "│   │   ├── 0  1 item",
+        "│   │   │   └── red polish",
+        "│   │   └── 1  1 item",
+        "│   │       └── blue polish",
+        "│   └── 2  1 item",
+        "│       └── [50ml] tonic",
+        "├── 1  1 item",
+        "│   └── green polish",
+        "└── 2  1 item",
+        "    └── soap",
+    ]
+    text = io.StringIO()
+    Console(file=text, width=60).print(browse(tokens, TITLES, (1,), depth=3))
+    assert text.getvalue().split("\n")[:2] == ["1  1 item", "└── green polish"]

@@ -7,8 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from itemlm.tokenize.gradients import rotated
 from itemlm.tokenize.quality import quality
-from itemlm.tokenize.rqvae import RQVAE, RQVAEConfig, _Training, rqvae
+from itemlm.tokenize.rqvae import RQVAE, RQVAEConfig, _Training, evenly, rqvae
+from itemlm.tokenize.ties import spread_ties
 from itemlm.tokenize.tokens import ItemTokens
 from itemlm.types import ConfigError, ItemlmWarning
 
@@ -73,6 +75,27 @@ def test_gradients_flow_as_the_paper_says():
     assert bias.item() == pytest.approx(0.5)
 
 
+def test_the_rotation_trick_changes_the_gradient_and_nothing_else():
+    straight, turned = by_hand([[[0.0], [4.0]]]), by_hand([[[0.0], [4.0]]])
+    turned.gradient = rotated
+    x_BD = torch.tensor([[5.0]])
+    assert turned(x_BD)[0].item() == straight(x_BD)[0].item() == pytest.approx(1)
+    # On a line there is nothing to turn, but 5 becomes 4: d/dz is -2 * 4 / 5 in place of -2.
+    for model, expected in ((straight, -2), (turned, -1.6)):
+        (bias,) = torch.autograd.grad(model(x_BD)[0], [model.encoder[0].bias])
+        assert bias.item() == pytest.approx(expected)
+
+
+def test_the_last_level_can_be_used_evenly_while_learning():
+    # All are nearest to 0 on the last level; the half that loses least by it takes 1.
+    model = by_hand([[[0.0], [10.0]], [[0.0], [1.0]]])
+    model.choose_last = evenly
+    z_BH = torch.tensor([[0.1], [0.2], [0.3], [0.4]])
+    assert model.quantize(z_BH).codes_BS[:, 1].tolist() == [0, 0, 1, 1]
+    model.eval()
+    assert model.quantize(z_BH).codes_BS[:, 1].tolist() == [0, 0, 0, 0]
+
+
 def test_unused_codewords_are_put_where_residuals_are():
     training = _Training(torch.linspace(-1, 1, 40)[:, None], SMALL, seed=0)
     training.start_codebooks()
@@ -86,7 +109,7 @@ def test_codes_are_used_and_vectors_come_back():
     measured = []
     tokens = rqvae(vectors(), SMALL, progress=lambda *told: measured.append(told))
     result = quality(tokens, vectors())
-    assert min(result.usage) > 0.9
+    assert min(result.usage[:-1]) > 0.9
     assert result.lost[-1] < 0.2
     assert result.agreement[0] > 5 * result.chance[0]
     # Every third epoch once there are codes, and the last one.
@@ -105,7 +128,7 @@ def test_numpy_and_torch_choose_the_same_codes():
     np.testing.assert_allclose(
         quantizer.latents(x_ND.numpy()), latent_NH.detach().numpy(), atol=1e-5
     )
-    sum_NH, _ = training.model.quantize(latent_NH)
+    sum_NH = training.model.quantize(latent_NH).sum_BH
     np.testing.assert_allclose(
         quantizer.reconstruct(quantizer.codes(x_ND.numpy())),
         training.model.decoder(sum_NH).detach().numpy(),
@@ -142,7 +165,7 @@ def test_training_stops_when_nothing_gets_better(monkeypatch):
 
 def test_ties_can_be_spread():
     plain = RQVAEConfig(**{**vars(SMALL), "codes": 64})
-    spread = RQVAEConfig(**{**vars(plain), "spread": True})
+    spread = RQVAEConfig(**{**vars(plain), "spread": spread_ties})
     assert len(np.unique(rqvae(vectors(), plain).semantic_codes, axis=0)) < 300
     assert len(np.unique(rqvae(vectors(), spread).semantic_codes, axis=0)) == 300
 

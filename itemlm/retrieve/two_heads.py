@@ -1,0 +1,103 @@
+"""Retrieval with two heads: items found by vector and items written as codes, ranked by both.
+
+Each head looks through the whole catalog in its own way and hands in candidates; then every
+candidate gets both heads' scores, whichever head found it. So no item is lost because one head
+ranked it low, and the exact sum of both scores decides among the candidates.
+
+LIGER (Yang et al. 2024, arXiv:2411.18814) ranks beams and cold items by the dense score alone.
+
+Shapes      B queries, C candidates of a head, K places.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from itemlm.recommender import Catalog, Recommender
+from itemlm.retrieve.code_beam import CodeBeam, CodeModel
+from itemlm.retrieve.dot import DotProduct, SequenceModel
+from itemlm.sample.next_items import SequenceBatch
+from itemlm.types import FloatArray, IntArray, QueryBatch
+
+PAIRS_AT_A_TIME = 2**14  # candidates of all queries that are scored together
+
+
+class TwoHeadedModel(SequenceModel, CodeModel, Protocol):
+    """A model with both heads, which scores given items with both."""
+
+    def score(self, batch: SequenceBatch, rows_BC: Tensor) -> Tensor:
+        """scores_BC of items, by both heads."""
+        ...
+
+
+class TwoHeads(Recommender):
+    """Recommends the best by both heads' scores, among each head's candidates.
+
+    Args:
+        paper: name in the table of papers.
+        model: reads histories; scores and writes items.
+        codes_NL: the Semantic ID of each item.
+        catalog: the items.
+        config: settings of the paper.
+        length: most recent events read.
+        candidates: of each head, and beams of the search; at least k are used.
+    """
+
+    def __init__(
+        self,
+        paper: str,
+        model: TwoHeadedModel,
+        codes_NL: IntArray,
+        catalog: Catalog,
+        config: Any,
+        *,
+        length: int,
+        candidates: int,
+    ) -> None:
+        super().__init__(catalog, config)
+        self.paper = paper  # type: ignore[misc]
+        self.model, self.candidates = model, candidates
+        self.dense = DotProduct(paper, model, catalog, config, length)
+        self.beam = CodeBeam(
+            paper, model, codes_NL, catalog, config, length=length, beams=candidates
+        )
+
+    @torch.inference_mode()
+    def topk(self, batch: QueryBatch, k: int) -> tuple[IntArray, FloatArray]:
+        """The best k of both heads' candidates."""
+        count = max(self.candidates, k)
+        rows_BC = np.concatenate(
+            [self.dense.topk(batch, count)[0], self.beam.topk(batch, count)[0]], axis=1
+        )
+        rows_BC = _each_once(rows_BC)
+        scores_BC = np.full(rows_BC.shape, -np.inf, dtype=np.float32)
+        window = max(1, PAIRS_AT_A_TIME // rows_BC.shape[1])
+        device = next(iter(self.model.parameters())).device
+        for start in range(0, len(batch), window):
+            block = slice(start, start + window)
+            histories = self.beam.prompts(batch[block], device)
+            rows = torch.from_numpy(rows_BC[block].clip(min=0)).to(device)
+            scores_BC[block] = self.model.score(histories, rows).float().cpu().numpy()
+        scores_BC[rows_BC < 0] = -np.inf
+        best_BK = np.argsort(-scores_BC, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(rows_BC, best_BK, 1), np.take_along_axis(scores_BC, best_BK, 1)
+
+    @property
+    def parameters(self) -> int:
+        """Weights that were trained."""
+        return self.dense.parameters
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The model's weights; the codes are among them."""
+        return self.dense.state()
+
+
+def _each_once(rows_BC: IntArray) -> IntArray:
+    """The rows of each query in ascending order, with -1 in place of repetitions."""
+    sorted_BC = np.sort(rows_BC, axis=1)
+    sorted_BC[:, 1:][sorted_BC[:, 1:] == sorted_BC[:, :-1]] = -1
+    return sorted_BC
