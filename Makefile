@@ -40,10 +40,10 @@ demo: $(VENV)/.torch ## simulate viewers of real films, fit four models, open th
 
 test: $(VENV)/.dev ## the tests, minutes
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadscope
 
 test-all: $(VENV)/.dev ## the slow tests too
-	@$(BIN)/python -m pytest -m 'slow or not slow'
+	@$(BIN)/python -m pytest -n auto --dist loadscope -m 'slow or not slow'
 
 lint: $(VENV)/.dev ## style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -33,7 +33,8 @@ def itemlm() -> Callable[..., Result]:
     """Run the command as a shell would: `itemlm("papers", "sasrec", exit_code=0)`."""
 
     def run(*arguments: object, exit_code: int = 0) -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        wide = {"COLUMNS": "120"}  # whatever the terminal of the tests
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=wide)
         assert result.exit_code == exit_code, result.output
         return result
 
