@@ -1,4 +1,4 @@
-"""What generative papers do before their own idea begins: describe, encode and tokenize the items.
+"""What generative papers share around their own idea: codes for the items, examples, training.
 
 Shapes      N items, L codes per item.
 """
@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from itemlm.data.dataset import Dataset
 from itemlm.encode.by_name import vectors_of
+from itemlm.objectives.objective import Objective
 from itemlm.recommender import Saved
+from itemlm.sample.batches import Examples
+from itemlm.sample.next_items import NextItems
 from itemlm.tokenize.by_name import Material, item_tokens
 from itemlm.tokenize.tokens import ItemTokens
+from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
-from itemlm.types import FloatArray
+from itemlm.types import FloatArray, TopK
 
 
 class TokenizerSettings(Protocol):
@@ -86,3 +90,66 @@ class Codes:
         shared = len(sizes) < codes_NL.shape[1]
         levels = tuple(sizes * codes_NL.shape[1] if shared else sizes)
         return cls(codes_NL=codes_NL, levels=levels, shared=shared)
+
+
+class TrainingSettings(Protocol):
+    """The fields of a Config that say how a model is trained."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def patience(self) -> int: ...
+
+    @property
+    def validate_every(self) -> int: ...
+
+    @property
+    def validation_questions(self) -> int: ...
+
+
+def next_items(
+    dataset: Dataset, config: TrainingSettings, run: Run, source: type[NextItems] = NextItems
+) -> NextItems:
+    """Windows of all histories, of the length that a paper reads."""
+    return source(
+        dataset.sequences,
+        padding=len(dataset.items),
+        length=config.length,
+        batch_size=config.batch_size,
+        seed=run.seed,
+    )
+
+
+def train(
+    run: Run,
+    model: nn.Module,
+    objective: Objective,
+    examples: Examples[Any],
+    config: TrainingSettings,
+    recommender: TopK,
+) -> None:
+    """Train as a paper's settings say; validation questions to the recommender choose the epoch."""
+    run.train(
+        model,
+        objective,
+        examples,
+        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
+        config.epochs,
+        validate=recommender,
+        patience=config.patience,
+        questions=config.validation_questions,
+        validate_every=config.validate_every,
+    )

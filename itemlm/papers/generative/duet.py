@@ -36,13 +36,12 @@ from itemlm.nn.written import Written
 from itemlm.objectives.next_code import code_cross_entropy
 from itemlm.objectives.objective import Objective
 from itemlm.objectives.softmax import chunked_softmax
-from itemlm.papers.stages import Codes, item_vectors, semantic_ids
+from itemlm.papers.stages import Codes, item_vectors, next_items, semantic_ids, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.two_heads import TwoHeads
-from itemlm.sample.next_items import NextItems, SequenceBatch
+from itemlm.sample.next_items import SequenceBatch
 from itemlm.tokenize.by_name import check_tokenizer
 from itemlm.tokenize.quantizer import directions
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 
 
@@ -220,23 +219,14 @@ def fit(dataset: Dataset, config: Config, run: Run) -> TwoHeads:
         torch.from_numpy(has_events_N),
     ).to(run.device)
     recommender = _recommender(config, model, Catalog.of(dataset))
-    examples = NextItems(
-        dataset.sequences,
-        padding=len(dataset.items),
-        length=config.length,
-        batch_size=config.batch_size,
-        seed=run.seed,
-    )
-    run.train(
+    examples = next_items(dataset, config, run)
+    train(
+        run,
         model,
         BothHeads(config.code_loss, model.has_events_N),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     return recommender
 

@@ -31,11 +31,11 @@ from itemlm.data.dataset import Dataset
 from itemlm.nn.history import HistoryTransformer
 from itemlm.nn.prior_heads import PriorHeads
 from itemlm.objectives.through_heads import through_heads
+from itemlm.papers.stages import next_items, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.mixture import Mixture
-from itemlm.sample.next_items import NextItems, SequenceBatch
+from itemlm.sample.next_items import SequenceBatch
 from itemlm.text.attributes import Groups, groups
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 from itemlm.types import IntArray
 
@@ -182,23 +182,14 @@ def fit(dataset: Dataset, config: Config, run: Run) -> Mixture:
     torch.manual_seed(run.seed)
     model = PriorGuided(config, coarse.of_item_N, fine_N, len(coarse)).to(run.device)
     recommender = Mixture("human_priors", model, Catalog.of(dataset), config, config.length)
-    examples = NextItems(
-        dataset.sequences,
-        padding=len(dataset.items),
-        length=config.length,
-        batch_size=config.batch_size,
-        seed=run.seed,
-    )
-    run.train(
+    examples = next_items(dataset, config, run)
+    train(
+        run,
         model,
         through_heads(),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 3. Recommend by what all heads say together.
     return recommender

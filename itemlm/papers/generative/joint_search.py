@@ -37,7 +37,7 @@ from itemlm.nn.code_transformer import Shape
 from itemlm.nn.search_transformer import SearchTransformer
 from itemlm.objectives.contrastive import BothTasks
 from itemlm.objectives.next_code import next_code
-from itemlm.papers.stages import Codes
+from itemlm.papers.stages import Codes, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.search_beam import SearchBeam
 from itemlm.sample.pairs import Pairs
@@ -126,7 +126,8 @@ def fit(dataset: Dataset, config: Config, run: Run) -> SearchBeam:
     recommender = _recommender(config, model, words, Catalog.of(dataset))
     items = len(dataset.items)
     has_own_answers = len(codes.codes_NL) > items
-    run.train(
+    train(
+        run,
         model,
         next_code(),
         SearchesAndHistories(
@@ -141,12 +142,8 @@ def fit(dataset: Dataset, config: Config, run: Run) -> SearchBeam:
             batch_size=config.batch_size,
             seed=run.seed,
         ),
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 3. Answer either kind of question by beam search over the codes of items that exist.
     return recommender

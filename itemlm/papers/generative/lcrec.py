@@ -34,7 +34,7 @@ from itemlm.lm.examples import TextBatch, answered, prompts, text_loss
 from itemlm.lm.language_model import SPREAD, LanguageModel, Size, language_model, restored
 from itemlm.lm.spelling import Spelling, code_texts, spelling
 from itemlm.lm.writer import PromptWriter
-from itemlm.papers.stages import semantic_ids
+from itemlm.papers.stages import semantic_ids, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.item_language import FIELDS, ItemLanguage, ItemLanguageTasks
@@ -43,7 +43,6 @@ from itemlm.text.phrases import phrases
 from itemlm.text.prompting import prompts as prompts_of
 from itemlm.tokenize.by_name import check_tokenizer
 from itemlm.tokenize.titles import titles_of
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 from itemlm.types import IntArray, QueryBatch
 
@@ -199,16 +198,13 @@ def fit(dataset: Dataset, config: Config, run: Run) -> LCRec:
         seed=run.seed,
     )
     torch.manual_seed(run.seed)
-    run.train(
+    train(
+        run,
         recommender.writer,
         text_loss(),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 4. Recommend by beam search over the IDs of items that exist.
     return recommender

@@ -37,7 +37,7 @@ from itemlm.nn.preference_transformer import (
     WordReader,
 )
 from itemlm.objectives.next_code import next_code
-from itemlm.papers.stages import Codes, semantic_ids
+from itemlm.papers.stages import Codes, semantic_ids, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.preference_beam import PreferenceBeam
 from itemlm.sample.preferences import Mix, Preferences
@@ -46,7 +46,6 @@ from itemlm.text.phrases import phrases
 from itemlm.text.preferences import every_form
 from itemlm.text.word_rows import WordRows
 from itemlm.tokenize.by_name import check_tokenizer
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 from itemlm.types import ConfigError
 
@@ -137,16 +136,13 @@ def fit(dataset: Dataset, config: Config, run: Run) -> PreferenceBeam:
         batch_size=config.batch_size,
         seed=run.seed,
     )
-    run.train(
+    train(
+        run,
         model,
         next_code(),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 4. Recommend after whatever a query says it wants.
     return recommender

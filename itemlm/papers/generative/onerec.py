@@ -27,12 +27,11 @@ from itemlm.nn.code_transformer import Shape
 from itemlm.nn.session_transformer import SessionTransformer
 from itemlm.objectives.even_use import even_use
 from itemlm.objectives.next_code import next_code
-from itemlm.papers.stages import Codes, semantic_ids
+from itemlm.papers.stages import Codes, semantic_ids, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.session_beam import SessionBeam
 from itemlm.sample.sessions import Sessions
 from itemlm.tokenize.by_name import check_tokenizer
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 
 
@@ -94,16 +93,13 @@ def fit(dataset: Dataset, config: Config, run: Run) -> SessionBeam:
         batch_size=config.batch_size,
         seed=run.seed,
     )
-    run.train(
+    train(
+        run,
         model,
         next_code() + config.evenness * even_use(),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 3. Recommend what may begin the next session; `sessions` writes all of it.
     return recommender

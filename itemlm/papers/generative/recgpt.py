@@ -32,14 +32,13 @@ from itemlm.encode.lsa import LSA, FittedLSA
 from itemlm.nn.code_transformer import Shape
 from itemlm.nn.item_blocks import ItemBlocks, Items
 from itemlm.objectives.all_codes import all_codes
+from itemlm.papers.stages import next_items, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
-from itemlm.sample.next_items import NextItems
 from itemlm.text.describe import describe
 from itemlm.tokenize.fsq import fsq
 from itemlm.tokenize.scalar import ScalarQuantizer
 from itemlm.tokenize.tokens import ItemTokens, unique
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 from itemlm.types import FloatArray, IntArray
 
@@ -175,23 +174,14 @@ def fit(dataset: Dataset, config: Config, run: Run) -> TransferableBeam:
     items = _items(tokens.codes_NL, quantizer, vectors_ND, are_known=True)
     model = _model(config, quantizer, tokens.levels[-1], items).to(run.device)
     recommender = TransferableBeam(model, quantizer, encoder, Catalog.of(dataset), config)
-    examples = NextItems(
-        dataset.sequences,
-        padding=len(dataset.items),
-        length=config.length,
-        batch_size=config.batch_size,
-        seed=run.seed,
-    )
-    run.train(
+    examples = next_items(dataset, config, run)
+    train(
+        run,
         model,
         all_codes(),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 4. Recommend by beam search over the codes of items that exist.
     return recommender

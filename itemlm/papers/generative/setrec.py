@@ -33,7 +33,7 @@ from itemlm.nn.item_sets import ItemSets
 from itemlm.objectives.item_sets import item_sets
 from itemlm.objectives.softmax import softmax
 from itemlm.papers.sequential import sasrec
-from itemlm.papers.stages import item_vectors
+from itemlm.papers.stages import item_vectors, next_items, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.dot import DotProduct
 from itemlm.sample.next_items import NextItems
@@ -123,16 +123,13 @@ def fit(dataset: Dataset, config: Config, run: Run) -> DotProduct:
         torch.from_numpy(np.flatnonzero(warm_N)),
     ).to(run.device)
     recommender = DotProduct("setrec", model, Catalog.of(dataset), config, config.length)
-    run.train(
+    train(
+        run,
         model,
         item_sets(config.reconstruction),
         _examples(dataset, config, run),
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 4. Choose how much the semantic scores count, on validation questions.
     if run.validation is not None:
@@ -211,10 +208,4 @@ def _collaborative(dataset: Dataset, config: Config, run: Run) -> FloatArray:
 
 
 def _examples(dataset: Dataset, config: Config, run: Run) -> NextItems:
-    return NextItems(
-        dataset.sequences,
-        padding=len(dataset.items),
-        length=config.length,
-        batch_size=config.batch_size,
-        seed=run.seed,
-    )
+    return next_items(dataset, config, run)

@@ -29,12 +29,11 @@ from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.nn.temporal import TemporalDepth
 from itemlm.objectives.next_code import next_code
 from itemlm.objectives.objective import Objective
-from itemlm.papers.stages import Codes, semantic_ids
+from itemlm.papers.stages import Codes, next_items, semantic_ids, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, Prefixes
 from itemlm.tokenize.by_name import check_tokenizer
-from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
 
 CodeTransformer = DecoderOnly | EncoderDecoder | TemporalDepth
@@ -119,23 +118,14 @@ def learn(
     model = _model(config, codes).to(run.device)
     recommender = _recommender(paper, config, model, Catalog.of(dataset))
     source = Prefixes if config.model == "encoder_decoder" else NextItems
-    examples = source(
-        dataset.sequences,
-        padding=len(dataset.items),
-        length=config.length,
-        batch_size=config.batch_size,
-        seed=run.seed,
-    )
-    run.train(
+    examples = next_items(dataset, config, run, source)
+    train(
+        run,
         model,
         objective(codes),
         examples,
-        AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay),
-        config.epochs,
-        validate=recommender,
-        patience=config.patience,
-        questions=config.validation_questions,
-        validate_every=config.validate_every,
+        config,
+        recommender,
     )
     # 3. Recommend by beam search over the IDs of items that exist.
     return recommender

@@ -37,7 +37,7 @@ from itemlm.nn.code_transformer import CodeTable, DecoderOnly, Shape
 from itemlm.nn.linear import Linear
 from itemlm.objectives.next_code import next_code
 from itemlm.objectives.objective import Objective
-from itemlm.papers.stages import item_vectors
+from itemlm.papers.stages import item_vectors, next_items
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, SequenceBatch
@@ -308,13 +308,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     behavior_NE = run.keep("behavior", lambda: behavior_vectors(dataset, config.behavior, run.seed))
     torch.manual_seed(run.seed)
     model = TTDS(config, _scaled(text_NV), _scaled(behavior_NE)).to(run.device)
-    examples = NextItems(
-        dataset.sequences,
-        padding=len(dataset.items),
-        length=config.length,
-        batch_size=config.batch_size,
-        seed=run.seed,
-    )
+    examples = next_items(dataset, config, run)
     optimizer = AdamW(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     # 2. The token generators learn alone; then every item and user gets its first codes.
     alone = TowerLoss(config, quantized=False)
