@@ -18,7 +18,8 @@ from itemlm.data.dataset import Dataset
 from itemlm.data.event_texts import event_texts
 from itemlm.data.vocabulary import Vocabulary
 from itemlm.lm.examples import text_loss
-from itemlm.lm.language_model import LanguageModel, Size, language_model, restored
+from itemlm.lm.language_model import LanguageModel
+from itemlm.lm.models import Size, language_model, restored
 from itemlm.lm.spelling import spelling
 from itemlm.lm.worded import WholeWords, Worded
 from itemlm.lm.writer import PromptWriter

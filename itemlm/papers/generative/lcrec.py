@@ -31,7 +31,8 @@ import torch
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.lm.examples import TextBatch, answered, prompts, text_loss
-from itemlm.lm.language_model import SPREAD, LanguageModel, Size, language_model, restored
+from itemlm.lm.language_model import SPREAD, LanguageModel
+from itemlm.lm.models import Size, language_model, restored
 from itemlm.lm.spelling import Spelling, code_texts, spelling
 from itemlm.lm.writer import PromptWriter
 from itemlm.papers.stages import semantic_ids, train

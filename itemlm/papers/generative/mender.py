@@ -27,7 +27,7 @@ from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.encode.by_name import encoder_named
 from itemlm.encode.lsa import LSA, FittedLSA
-from itemlm.lm.language_model import Size, language_model, restored
+from itemlm.lm.models import Size, language_model, restored
 from itemlm.lm.preference_reader import LMReader
 from itemlm.nn.code_transformer import Shape
 from itemlm.nn.preference_transformer import (

@@ -34,7 +34,8 @@ from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.data.sequences import Sequences
 from itemlm.lm.examples import TextBatch, answered, text_loss
-from itemlm.lm.language_model import LanguageModel, Size, language_model, restored
+from itemlm.lm.language_model import LanguageModel
+from itemlm.lm.models import Size, language_model, restored
 from itemlm.papers.collaborative import itemknn
 from itemlm.papers.stages import item_vectors
 from itemlm.recommender import Catalog, Saved

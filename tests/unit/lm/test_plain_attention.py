@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from itemlm.lm.examples import answered
-from itemlm.lm.language_model import Size, fresh
+from itemlm.lm.models import Size, fresh
 
 TEXTS = ["the red ball", "a blue lamp and a red ball", "lamp"] * 4
 SMALL = Size(width=16, blocks=2, heads=2, inner=32, vocabulary=320, dropout=0.0)

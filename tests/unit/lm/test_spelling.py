@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from itemlm.lm.language_model import Size, fresh
+from itemlm.lm.models import Size, fresh
 from itemlm.lm.spelling import code_texts, number_names, spelling
 from itemlm.types import DataError
 

@@ -6,7 +6,8 @@ pytest.importorskip("transformers")
 
 import torch
 
-from itemlm.lm.language_model import NOTHING, Size, fresh
+from itemlm.lm.language_model import NOTHING
+from itemlm.lm.models import Size, fresh
 from itemlm.lm.worded import OUTSIDE, WholeWords, Worded
 
 SIZE = Size(width=16, blocks=1, heads=2, inner=16, vocabulary=300)

@@ -7,10 +7,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from test_language_model import SMALL, TEXTS, of_config, other_models
+from test_models import SMALL, TEXTS, of_config, other_models
 
 from itemlm.lm.examples import prompts
-from itemlm.lm.language_model import LanguageModel, fresh
+from itemlm.lm.language_model import LanguageModel
+from itemlm.lm.models import fresh
 from itemlm.lm.writer import PromptWriter
 from itemlm.recommender import Catalog
 from itemlm.retrieve.code_beam import CodeBeam

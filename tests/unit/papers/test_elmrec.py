@@ -8,7 +8,7 @@ pytest.importorskip("transformers")
 import torch
 
 import itemlm
-from itemlm.lm.language_model import Size, fresh
+from itemlm.lm.models import Size, fresh
 from itemlm.lm.worded import OUTSIDE, Worded
 from itemlm.papers.generative.elmrec import Config, GraphWords, Numbers, node_words
 from itemlm.papers.prompting import WORDS

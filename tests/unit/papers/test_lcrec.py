@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import itemlm
-from itemlm.lm.language_model import Size, fresh
+from itemlm.lm.models import Size, fresh
 from itemlm.lm.spelling import code_texts, spelling
 from itemlm.papers.generative.lcrec import START, Batches, Config, needed
 from itemlm.types import ConfigError, Query

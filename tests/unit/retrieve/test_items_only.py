@@ -116,7 +116,7 @@ UNEQUAL = np.unique(UNEQUAL, axis=0)
 def writer(request):
     """A language model with random weights and item codes as new tokens."""
     pytest.importorskip("transformers")
-    from itemlm.lm.language_model import Size, fresh
+    from itemlm.lm.models import Size, fresh
     from itemlm.lm.writer import PromptWriter
 
     texts = [f"{color} thing number {i}, made of wood" for i in range(40) for color in ("red", "b")]
