@@ -35,7 +35,7 @@ from itemlm.papers.stages import next_items, train
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.mixture import Mixture
 from itemlm.sample.next_items import SequenceBatch
-from itemlm.text.attributes import Groups, groups
+from itemlm.text.groups import Groups, groups
 from itemlm.train.run import Run
 from itemlm.types import IntArray
 

@@ -1,6 +1,7 @@
-"""Attributes: what the catalog says of items in values that several items share.
+"""Groups of items that share a value of the catalog, such as a category or a brand.
 
-    {"brand": ..., "categories": ...}    of each item, the values of each such column
+    attributes    {"brand": ..., "categories": ...}: of each item, the values of each such column
+    groups        the catalog cut by the values that most items have
 
 Titles and long texts are left out, since hardly two items share them, and so are ids and links.
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from itemlm.text.attributes import attributes, groups
+from itemlm.text.groups import attributes, groups
 from itemlm.types import DataError, UnknownName
 
 TABLE = pl.DataFrame(
