@@ -19,6 +19,7 @@ from torch.nn.functional import mse_loss
 
 from itemlm.nn.attention import Block, KeysValues, stack
 from itemlm.nn.code_transformer import Shape, item_positions
+from itemlm.nn.computed_items import ComputedItems
 from itemlm.nn.dropout import Dropout
 from itemlm.nn.item_masks import blockwise_causal, blockwise_causal_alone
 from itemlm.nn.norm import RMSNorm
@@ -26,7 +27,7 @@ from itemlm.nn.perceptron import perceptron
 from itemlm.sample.next_items import SequenceBatch
 
 
-class ItemSets(nn.Module):
+class ItemSets(ComputedItems):
     """Items as sets of tokens, and a transformer that reads and asks for such sets.
 
     Args:
@@ -84,12 +85,14 @@ class ItemSets(nn.Module):
         )
         self.norm = RMSNorm(width)
         self.dropout = Dropout(shape.dropout)
-        self._tokens_NQD: Tensor | None = None
         for table in (self.queries, self.positions):
             nn.init.normal_(table.weight, std=0.02)
 
-    def tokens(self) -> Tensor:
-        """tokens_NQD: the set of every item, its collaborative token first."""
+    def compute_items(self) -> Tensor:
+        """tokens_NQD: the set of every item, its collaborative token first.
+
+        As vectors they stand side by side, since scores of tokens add up.
+        """
         semantic_NQD = self.encoder(self.texts_NE).unflatten(1, (self.queries_per_item - 1, -1))
         collaborative_N1D = self.project(self.collaborative_NC)[:, None]
         return torch.cat([collaborative_N1D, semantic_NQD], dim=1).float()
@@ -109,7 +112,7 @@ class ItemSets(nn.Module):
 
     def last_states(self, batch: SequenceBatch) -> Tensor:
         """[B, Q * D] the answers to the queries after each history, weighted by their share."""
-        x_BTQD, query_BTQD = self._placed(batch, self._kept_tokens())
+        x_BTQD, query_BTQD = self._placed(batch, self.items_now())
         items, queries = x_BTQD.shape[1:3]
         rows_B = torch.arange(len(x_BTQD), device=x_BTQD.device)
         is_real_BS = torch.arange(items * queries, device=x_BTQD.device) < (
@@ -119,21 +122,6 @@ class ItemSets(nn.Module):
         state_BQD = self._asked(x_BTQD, query_BTQD[rows_B, batch.lengths_B - 1], sees_B1QS)
         share_Q1 = torch.cat([1 - self.beta[None], self.beta.expand(queries - 1)])[:, None]
         return (state_BQD * share_Q1).flatten(1)
-
-    def item_vectors(self) -> Tensor:
-        """[N, Q * D] the tokens of every item, side by side: scores of tokens add up."""
-        return self._kept_tokens().flatten(1)
-
-    def train(self, mode: bool = True) -> ItemSets:
-        """Weights change in training, and tokens with them."""
-        self._tokens_NQD = None
-        super().train(mode)
-        return self
-
-    def _kept_tokens(self) -> Tensor:
-        if self._tokens_NQD is None:
-            self._tokens_NQD = self.tokens()
-        return self._tokens_NQD
 
     def _placed(self, batch: SequenceBatch, tokens_NQD: Tensor) -> tuple[Tensor, Tensor]:
         """x_BTQD, the tokens of the items read, and query_BTQD, the queries after each.

@@ -31,7 +31,7 @@ class SetLoss(Objective):
     def forward(self, model: nn.Module, batch: SequenceBatch) -> dict[str, Tensor]:
         """Means over queries, targets and numbers."""
         assert isinstance(model, ItemSets)
-        tokens_NQD = model.tokens()
+        tokens_NQD = model.compute_items()
         state_MQD = batch.at_targets(model.states(batch, tokens_NQD))
         targets_M = batch.at_targets(batch.targets_BT)
         # Only items with events can be targets; the others are not learned to be wrong.

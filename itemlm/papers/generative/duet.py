@@ -29,6 +29,7 @@ from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.encode.attributes import Attributes
 from itemlm.nn.code_transformer import CodeTable, LevelLogits
+from itemlm.nn.computed_items import ComputedItems
 from itemlm.nn.depth import DepthDecoder
 from itemlm.nn.history import HistoryTransformer
 from itemlm.nn.linear import Linear
@@ -82,7 +83,7 @@ class Config:
         check_tokenizer(self.tokenizer)
 
 
-class Duet(nn.Module):
+class Duet(ComputedItems):
     """The model: views of items, a reader, and two heads.
 
     Args:
@@ -134,7 +135,7 @@ class Duet(nn.Module):
         for part in (self.own, self.from_text, self.from_attributes):
             nn.init.normal_(part.weight, std=0.02)
 
-    def item_vectors(self) -> Tensor:
+    def compute_items(self) -> Tensor:
         """items_ND: the sum of an item's views; its own only where it has events."""
         shown_N = self.has_events_N
         if self.training:

@@ -23,10 +23,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
+from itemlm.nn.computed_items import ComputedItems
 from itemlm.nn.history import HistoryTransformer
 from itemlm.nn.piece_sum import PieceSum, Projected
 from itemlm.objectives.softmax import softmax
@@ -83,7 +84,7 @@ class Config:
         return cls(tokenizer="rqvae", levels=8, codes=2048, rows=2**15)
 
 
-class Ranker(nn.Module):
+class Ranker(ComputedItems):
     """Item vectors of any kind, and a causal transformer over those of a history."""
 
     def __init__(self, config: Config, items: PieceSum | Projected) -> None:
@@ -98,7 +99,7 @@ class Ranker(nn.Module):
             dropout=config.dropout,
         )
 
-    def item_vectors(self) -> Tensor:
+    def compute_items(self) -> Tensor:
         """items_ND."""
         return self.items.vectors()
 

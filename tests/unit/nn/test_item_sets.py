@@ -44,7 +44,7 @@ def histories(*rows):
 
 @torch.no_grad()
 def test_the_tokens_of_an_item_have_no_order(model):
-    tokens_NQD = model.tokens()
+    tokens_NQD = model.compute_items()
     batch = histories([0, 1, 2], [3, 3, 4])
     shuffled_NQD = tokens_NQD.clone()
     shuffled_NQD[1] = tokens_NQD[1][[2, 0, 1]]
@@ -56,7 +56,7 @@ def test_the_tokens_of_an_item_have_no_order(model):
 
 @torch.no_grad()
 def test_only_the_past_is_seen(model):
-    tokens_NQD = model.tokens()
+    tokens_NQD = model.compute_items()
     batch = histories([0, 1, 2])
     other_NQD = tokens_NQD.clone()
     other_NQD[1, 1] += 1
@@ -66,7 +66,7 @@ def test_only_the_past_is_seen(model):
 
 @torch.no_grad()
 def test_queries_do_not_see_each_other(model):
-    tokens_NQD, batch = model.tokens(), histories([0, 1])
+    tokens_NQD, batch = model.compute_items(), histories([0, 1])
     before_TQD = model.states(batch, tokens_NQD)[0]
     model.queries.weight[1] += 1
     moved_TQ = (model.states(batch, tokens_NQD)[0] - before_TQD).abs().amax(2)
@@ -80,16 +80,18 @@ def test_the_last_state_is_that_of_the_training_pass(model):
         torch.tensor([[5, 6, ITEMS], [0, 1, 2]]), torch.tensor([2, 3]), torch.full((2, 3), -1)
     )
     share_Q1 = torch.tensor([0.7, 0.3, 0.3])[:, None]
-    expected = [model.states(batch, model.tokens())[0, -1] * share_Q1 for batch in (short, long)]
+    expected = [
+        model.states(batch, model.compute_items())[0, -1] * share_Q1 for batch in (short, long)
+    ]
     found_BX = model.last_states(padded)
     torch.testing.assert_close(found_BX, torch.stack(expected).flatten(1), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
 def test_scores_of_tokens_add_up_with_their_shares(model):
-    state_QD = model.states(histories([0, 1]), model.tokens())[0, -1]
+    state_QD = model.states(histories([0, 1]), model.compute_items())[0, -1]
     scores_N = model.last_states(histories([0, 1]))[0] @ model.item_vectors().T
-    for item, token_QD in enumerate(model.tokens()):
+    for item, token_QD in enumerate(model.compute_items()):
         one, two, three = (float(s @ t) for s, t in zip(state_QD, token_QD, strict=True))
         assert float(scores_N[item]) == pytest.approx(0.7 * one + 0.3 * (two + three), rel=1e-3)
 
@@ -99,7 +101,7 @@ def test_the_loss_by_hand(model):
     batch = histories([0, 1])
     batch.targets_BT[0] = torch.tensor([1, 6])
     found = item_sets(0.7)(model, batch)
-    tokens_NQD = model.tokens()
+    tokens_NQD = model.compute_items()
     state_TQD = model.states(batch, tokens_NQD)[0]
     terms = [
         # Over the seven items with events: the others are no wrong answers.

@@ -59,7 +59,7 @@ def test_cold_items_are_ranked_by_their_texts(fitted):
     chosen = float(recommender.model.beta)
     recommender.model.beta.fill_(0.5)  # validation questions may choose to look at events alone
     with torch.inference_mode():
-        tokens_NQD = recommender.model.tokens()
+        tokens_NQD = recommender.model.compute_items()
     assert torch.equal(tokens_NQD[40:, 0], tokens_NQD[40, 0].expand(8, -1))
     assert not torch.equal(tokens_NQD[40:, 1], tokens_NQD[40, 1].expand(8, -1))
     for theme in range(4):
