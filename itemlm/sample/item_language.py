@@ -19,6 +19,7 @@ import numpy as np
 
 from itemlm.data.sequences import Sequences
 from itemlm.sample.batches import length_bucketed
+from itemlm.sample.moments import random_moments
 from itemlm.sample.next_items import prefixes, windows
 from itemlm.text.prompting import Prompt
 from itemlm.types import DataError, IntArray
@@ -167,11 +168,9 @@ class ItemLanguageTasks(Generic[B]):
                 yield from ((task, row, ()) for row in chosen.tolist())
             else:
                 chosen = rng.choice(self.active, self.some_users, replace=False)
-                first = self.sequences.offsets[chosen]
-                later = rng.random(len(chosen)) * (self.sequences.lengths[chosen] - 1)
-                for start, place in zip(
-                    first.tolist(), (first + 1 + later.astype(np.int64)).tolist(), strict=True
-                ):
+                places = random_moments(self.sequences, chosen, rng).tolist()
+                firsts = self.sequences.offsets[chosen].tolist()
+                for start, place in zip(firsts, places, strict=True):
                     oldest = max(start, place - self.language.length)
                     yield task, int(item_rows[place]), item_rows[oldest:place].tolist()
 

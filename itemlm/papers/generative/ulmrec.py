@@ -40,6 +40,7 @@ from itemlm.papers.collaborative import itemknn
 from itemlm.papers.stages import item_vectors
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.lettered import Lettered
+from itemlm.sample.moments import histories_before, random_moments, with_targets
 from itemlm.sample.questions import Questions
 from itemlm.text.describe import TITLES
 from itemlm.text.phrases import phrases
@@ -304,8 +305,8 @@ class Lessons:
 
     def _batch(self, asks: list[str], answers: list[str]) -> TextBatch:
         lm = self.recommender.lm
-        letters = dict(zip(self.recommender.letters, self.recommender.writer.tokens(0).tolist(),
-                           strict=True))  # fmt: skip
+        tokens = self.recommender.writer.tokens(0).tolist()
+        letters = dict(zip(self.recommender.letters, tokens, strict=True))
         end = int(lm.words.eos_token_id)
         ids = [
             [letters[text]] if text in letters else [*row, end]
@@ -316,16 +317,8 @@ class Lessons:
     def events(self, epoch: int) -> tuple[QueryBatch, IntArray]:
         """What each user had taken before a random event of theirs, and that event's item."""
         rng = np.random.default_rng([self.seed, epoch])
-        first_U = self.sequences.offsets[self.active]
-        earlier_U = rng.random(len(first_U)) * (self.sequences.lengths[self.active] - 1)
-        place_U = first_U + 1 + earlier_U.astype(np.int64)
-        offsets = np.concatenate([[0], np.cumsum(place_U - first_U)])
-        inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first_U, place_U - first_U)
-        histories = QueryBatch(
-            offsets=offsets,
-            item_rows=self.sequences.item_rows[inside],
-            user_rows=np.full(len(first_U), -1, dtype=np.int64),
-        )
+        place_U = random_moments(self.sequences, self.active, rng)
+        histories = histories_before(self.sequences, self.active, place_U)
         return histories, self.sequences.item_rows[place_U].astype(np.int64)
 
     def alignment(self, epoch: int) -> tuple[list[str], list[str]]:
@@ -357,21 +350,6 @@ class Lessons:
         asks = model.questions(batch, rows_UP)
         letter_U = (rows_UP == target_U[:, None]).argmax(axis=1)
         return asks, [model.letters[place] for place in letter_U.tolist()]
-
-
-def with_targets(rows_UP: IntArray, target_U: IntArray, rng: np.random.Generator) -> IntArray:
-    """[U, P] the candidates with the target among them, in random order; -1 stays at the end.
-
-    Where it is missing, the target takes the place of the last candidate, or an empty place.
-    """
-    rows_UP = rows_UP.copy()
-    missing_U = ~(rows_UP == target_U[:, None]).any(axis=1)
-    empty_UP = rows_UP < 0
-    last_U = np.where(empty_UP.any(axis=1), empty_UP.argmax(axis=1), rows_UP.shape[1] - 1)
-    rows_UP[missing_U, last_U[missing_U]] = target_U[missing_U]
-    chance_UP = np.where(rows_UP >= 0, rng.random(rows_UP.shape), 2.0)
-    shuffled_UP: IntArray = np.take_along_axis(rows_UP, np.argsort(chance_UP, axis=1), axis=1)
-    return shuffled_UP
 
 
 def _titles(catalog: Catalog, config: Config) -> list[str]:

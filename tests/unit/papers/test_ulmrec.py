@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import itemlm
-from itemlm.papers.generative.ulmrec import NOBODY, Config, Lessons, user_name, with_targets
+from itemlm.papers.generative.ulmrec import NOBODY, Config, Lessons, user_name
 from itemlm.types import ConfigError, Query
 
 SMALL = {
@@ -80,16 +80,6 @@ def test_letters_share_one_among_the_candidates_that_there_are(world, model):
     log_BP = model.letter_scores(batch, np.array([[3, 4, 5, -1, -1]]))
     assert np.exp(log_BP[0, :3]).sum() == pytest.approx(1.0, rel=1e-5)
     assert np.isneginf(log_BP[0, 3:]).all()
-
-
-def test_the_target_is_among_the_candidates_of_training():
-    rows = np.array([[1, 2, 3], [4, 5, 6], [7, -1, -1]])
-    mixed = with_targets(rows, np.array([2, 9, 8]), np.random.default_rng(0))
-    assert sorted(mixed[0]) == [1, 2, 3]
-    assert sorted(mixed[1]) == [4, 5, 9]  # in the place of the last
-    assert sorted(mixed[2, :2]) == [7, 8]
-    assert mixed[2, 2] == -1
-    assert rows[1].tolist() == [4, 5, 6]
 
 
 def test_lessons_show_nothing_that_came_later(world, model):
