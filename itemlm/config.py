@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from math import inf
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,16 +25,27 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
         UnknownName: if a key is not a setting.
         ConfigError: if a value does not fit its setting.
     """
-    valid = [field.name for field in fields(cast(Any, kind))]
+    types = {field.name: str(field.type) for field in fields(cast(Any, kind))}
     for name in values:
-        if name not in valid:
-            raise UnknownName("setting", name, valid)
+        if name not in types:
+            raise UnknownName("setting", name, list(types))
+    given = {
+        name: _listed(value) if types[name].startswith("tuple") else value
+        for name, value in values.items()
+    }
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"setting '{where}' is {first['input']!r}: {first['msg']}.") from error
+
+
+def _listed(value: Any) -> Any:
+    """What a text such as "512,256" or "(512, 256)" lists; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.strip("()[] ").split(",") if part.strip())
 
 
 def check_at_least(config: Any, least: float, *names: str) -> None:
@@ -43,8 +55,32 @@ def check_at_least(config: Any, least: float, *names: str) -> None:
         ConfigError: naming the first of them.
     """
     for name in names:
-        if getattr(config, name) < least:
+        if not getattr(config, name) >= least:  # which also refuses nan
             raise ConfigError(f"{name} is {getattr(config, name)}, but must be at least {least}.")
+
+
+def check_positive(config: Any, *names: str) -> None:
+    """Refuse settings that are not finite numbers above 0.
+
+    Raises:
+        ConfigError: naming the first of them.
+    """
+    for name in names:
+        if not 0 < getattr(config, name) < inf:
+            raise ConfigError(f"{name} is {getattr(config, name)}, but must be above 0 and finite.")
+
+
+def check_between(config: Any, least: float, most: float, *names: str) -> None:
+    """Refuse settings outside a range, whose ends are allowed.
+
+    Raises:
+        ConfigError: naming the first of them.
+    """
+    for name in names:
+        if not least <= getattr(config, name) <= most:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but must be from {least} to {most}."
+            )
 
 
 def check_share(config: Any, *names: str) -> None:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from itemlm import __version__, papers
-from itemlm.config import from_mapping
+from itemlm.config import check_at_least, check_positive, from_mapping
 from itemlm.data.dataset import Dataset
 from itemlm.data.held_out import HeldOut
 from itemlm.data.splits import hold_out_last
@@ -97,7 +97,7 @@ def fit(
         }
         if refit:
             epochs = max(history, key=lambda r: r.get("validation NDCG@10", -1.0))["epoch"]
-            config = replace(config, epochs=epochs)
+            config = replace(config, epochs=epochs, **recommender.chosen)
             again = None if folder is None else Path(folder) / "refit"
             run = _run(paper, dataset, config, again, None, seed, device, quiet)
             recommender = module.fit(dataset, config, run)
@@ -138,7 +138,12 @@ def configured(module: ModuleType, config: Any, settings: Mapping[str, Any]) -> 
             f"config is a {type(base).__name__} of another paper; "
             f"'{module.__name__.rpartition('.')[2]}' needs its own Config."
         )
-    return from_mapping(module.Config, {**asdict(base), **settings}) if settings else base
+    made = from_mapping(module.Config, {**asdict(base), **settings}) if settings else base
+    if hasattr(made, "learning_rate"):
+        check_positive(made, "learning_rate")
+    if hasattr(made, "weight_decay"):
+        check_at_least(made, 0, "weight_decay")
+    return made
 
 
 def learns_by_epochs(module: ModuleType) -> bool:

@@ -144,6 +144,7 @@ class Recommender(ABC):
         catalog: the items it can recommend.
         config: the settings it was made with, a dataclass.
         card: what is known of its making: data, fingerprint, seconds, metrics.
+        chosen: settings that validation questions decided besides the epochs; a refit takes them.
         users: the people it knows, for `Query.user`; None where it knows nobody.
     """
 
@@ -154,6 +155,7 @@ class Recommender(ABC):
         self.catalog = catalog
         self.config = config
         self.card: dict[str, Any] = {}
+        self.chosen: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"{self.paper} over {len(self.catalog):,} items"

@@ -74,7 +74,10 @@ def fit(
     ```
     """
     import itemlm
+    from itemlm import papers
+    from itemlm.fitting import configured
 
+    configured(papers.get(paper), None, settings_of(settings))  # refused before data are read
     dataset, validation = open_data(data, items, users, column), None
     if protocol is not None:
         dataset, validation, _ = dataset.split(protocol.protocol(ties))

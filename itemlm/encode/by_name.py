@@ -11,7 +11,7 @@ import numpy as np
 
 from itemlm.data.dataset import Dataset
 from itemlm.encode import ItemEncoder
-from itemlm.types import DataError, FloatArray
+from itemlm.types import ConfigError, DataError, FloatArray
 
 COLLABORATIVE_WIDTH = 128
 
@@ -20,8 +20,11 @@ def encoder_named(name: str) -> ItemEncoder:
     """Either "lsa", or the name or path of a sentence-transformers model.
 
     Raises:
+        ConfigError: if the name is empty.
         MissingExtra: if sentence-transformers is needed and not installed.
     """
+    if not name:
+        raise ConfigError("the encoder has no name; say lsa, or the folder or name of a model.")
     if name == "lsa":
         from itemlm.encode.lsa import LSA
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
@@ -23,7 +24,7 @@ from itemlm.lm.words import words_as_text
 from itemlm.types import ConfigError, MissingExtra
 
 NOTHING = -100  # the label of a token that is not to be learned
-SPREAD = 0.1  # of new tokens around the mean of the others, as a share of theirs
+NEAR = 0.1  # how far from the mean new tokens begin, as a share of the spread of the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,17 @@ class LanguageModel(nn.Module):
         model: of transformers, with its output layer.
         words: its tokenizer, with a padding token.
         is_seq2seq: whether an encoder reads the text before a decoder writes.
+
+    Args:
+        model, words: those.
+        seed: of all that is added, tokens and adapters.
+        spread: of the vectors of new tokens around the mean of the others, as a share of these
+            others' spread: 1 where those are random too, so that nothing is learned by being near.
     """
 
-    def __init__(self, model: Any, words: Any) -> None:
+    def __init__(self, model: Any, words: Any, *, seed: int = 0, spread: float = NEAR) -> None:
         super().__init__()
+        self.seed, self.spread = seed, spread
         if not words.is_fast:
             raise ConfigError(
                 f"the tokenizer of {type(model).__name__} has no fast version (tokenizer.json), "
@@ -109,16 +117,11 @@ class LanguageModel(nn.Module):
             rows.append(ids or [self.words.eos_token_id])
         return padded(rows, self.words.pad_token_id, left=not self.is_seq2seq)
 
-    def add_tokens(self, tokens: Sequence[str], spread: float = SPREAD) -> list[int]:
+    def add_tokens(self, tokens: Sequence[str]) -> list[int]:
         """New tokens of the vocabulary, such as item codes; returns their ids.
 
         Their vectors begin near the mean of the others, each a little different; where input and
         output vectors are different, both.
-
-        Args:
-            tokens: how they are written.
-            spread: how far from the mean they begin, as a share of the others' spread: 1 where
-                those are random too, so that nothing is learned by being near them.
         """
         known = len(self.words)
         self.words.add_tokens(list(tokens))
@@ -127,12 +130,13 @@ class LanguageModel(nn.Module):
         if len(self.words) > len(tables[0].weight):
             self.model.resize_token_embeddings(len(self.words), mean_resizing=False)
         tables = [self.model.get_input_embeddings(), self.model.get_output_embeddings()]
+        drawn = int(np.random.SeedSequence([self.seed, known]).generate_state(1)[0])
         for table, (mean_D, spread_D) in zip(tables, means, strict=True):
-            dice = torch.Generator().manual_seed(known)
+            dice = torch.Generator().manual_seed(drawn)
             with torch.no_grad():
                 new_XD = table.weight[known : len(self.words)]
                 noise_XD = torch.randn(new_XD.shape, generator=dice).to(new_XD)
-                new_XD.copy_(mean_D + spread * spread_D * noise_XD)
+                new_XD.copy_(mean_D + self.spread * spread_D * noise_XD)
         return [int(place) for place in self.words.convert_tokens_to_ids(list(tokens))]
 
     # --- Tokens to logits -----------------------------------------------------------------------
@@ -146,7 +150,11 @@ class LanguageModel(nn.Module):
         """[B, S, D] the last states of the tokens that are read.
 
         Those of the encoder for seq2seq models. Of a causal one, `cache` takes the keys and values.
+
+        Raises:
+            ConfigError: if a causal model has not learned so many positions.
         """
+        self.check_positions(batch.ids_BS.shape[1])
         embeds_BSD, mask_BS = self.embed(batch), batch.mask_BS.long()
         if self.is_seq2seq:
             read = self.model.get_encoder()(inputs_embeds=embeds_BSD, attention_mask=mask_BS)
@@ -161,6 +169,19 @@ class LanguageModel(nn.Module):
             )
         out: Tensor = read.last_hidden_state
         return out
+
+    def check_positions(self, length: int) -> None:
+        """Refuse a text that is longer than what a causal model can place.
+
+        Raises:
+            ConfigError: telling how long it may be.
+        """
+        places = getattr(self.model.config, "max_position_embeddings", None)
+        if places and not self.is_seq2seq and length > places:
+            raise ConfigError(
+                f"a text has {length} tokens with its answer, but this language model has "
+                f"{places} positions only. Let prompts be shorter."
+            )
 
     def forward(self, batch: Texts) -> tuple[Tensor, Tensor]:
         """logits_MV where there is a label, and these labels: targets_M."""
@@ -225,7 +246,9 @@ class LanguageModel(nn.Module):
         except ModuleNotFoundError as error:
             raise MissingExtra("LoRA", "llm") from error
         settings: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
-        inject_adapter_in_model(LoraConfig(**settings, target_modules="all-linear"), self.model)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            inject_adapter_in_model(LoraConfig(**settings, target_modules="all-linear"), self.model)
         self.lora = Lora(rank=rank, alpha=alpha, dropout=dropout)
 
     # --- Keeping --------------------------------------------------------------------------------

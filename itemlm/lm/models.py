@@ -89,16 +89,17 @@ def fresh(texts: Sequence[str], kind: Kind, size: Size, seed: int) -> LanguageMo
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LanguageModel(_of_config(config), words).eval()
+        return LanguageModel(_of_config(config), words, seed=seed, spread=1.0).eval()
 
 
-def pretrained(name_or_path: str, four_bit: bool = False) -> LanguageModel:
+def pretrained(name_or_path: str, seed: int = 0, *, four_bit: bool = False) -> LanguageModel:
     """Any causal or seq2seq model; a folder needs no network.
 
     Only weights in safetensors form are read, and no code that comes with a model is run.
 
     Args:
         name_or_path: a folder, or a name on the Hugging Face hub.
+        seed: of all that is added to it.
         four_bit: keep the weights in 4 bits (NF4, Dettmers et al. 2023) while adapters are trained
             on top. Needs an NVIDIA GPU and bitsandbytes; such a model cannot be saved.
 
@@ -122,7 +123,7 @@ def pretrained(name_or_path: str, four_bit: bool = False) -> LanguageModel:
             "that holds one with safetensors weights, or a name on the Hugging Face hub with the "
             "network on."
         ) from error
-    made = LanguageModel(model, words).eval()
+    made = LanguageModel(model, words, seed=seed).eval()
     _check_logits(made)
     return made
 
@@ -137,14 +138,14 @@ def language_model(
         kind: what the paper needs.
         texts: from which a fresh model's vocabulary is learned.
         size: of a fresh model.
-        seed: of a fresh model's weights.
+        seed: of a fresh model's weights, and of all that is added.
 
     Raises:
         ConfigError: if there is no such model, or it is of the other kind.
     """
     if name == "fresh":
         return fresh(texts, kind, size, seed)
-    made = pretrained(name)
+    made = pretrained(name, seed)
     if made.is_seq2seq != (kind == "seq2seq"):
         raise ConfigError(
             f"'{name}' is a {'seq2seq' if made.is_seq2seq else 'causal'} model, but a {kind} one "

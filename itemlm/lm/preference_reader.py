@@ -27,6 +27,7 @@ class LMReader(PreferenceReader):
         width: of what it gives.
         words_read: of the preference, for the longest text.
         title_words: of each title.
+        length: most titles.
     """
 
     def __init__(
@@ -36,13 +37,14 @@ class LMReader(PreferenceReader):
         width: int,
         words_read: int,
         title_words: int,
+        length: int,
     ) -> None:
         super().__init__()
         self.lm = lm
         self.lm.model.get_decoder().requires_grad_(False)
         self.lm.model.get_input_embeddings().requires_grad_(True)  # which both halves share
         self.titles = [" ".join(title.split()[:title_words]) for title in titles]
-        self.tokens = 2 * words_read, 2 * title_words  # two tokens a word, about
+        self.tokens = 2 * (words_read + title_words * length)  # two tokens a word, about
         self.project = Linear(lm.width, width)
 
     def documents(self) -> dict[str, str]:
@@ -57,8 +59,7 @@ class LMReader(PreferenceReader):
             " ".join([*(f"{self.titles[row]};" for row in rows), wish])
             for rows, wish in zip(histories, batch.texts, strict=True)
         ]
-        longest = self.tokens[0] + self.tokens[1] * items_BT.shape[1]
-        read = prompts(self.lm, texts, longest).to(items_BT.device)
+        read = prompts(self.lm, texts, self.tokens).to(items_BT.device)
         state_BWD = self.project(self.lm.read(read))
         nothing = state_BWD.new_zeros(*items_BT.shape, 0, state_BWD.shape[-1])
         return state_BWD, read.mask_BS, nothing, torch.zeros_like(nothing[..., 0], dtype=torch.bool)

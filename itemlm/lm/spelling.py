@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itemlm.lm.language_model import SPREAD, LanguageModel
+from itemlm.lm.language_model import LanguageModel
 from itemlm.types import DataError, IntArray
 
 
@@ -63,22 +63,19 @@ def spelling(texts: Sequence[str], lm: LanguageModel) -> Spelling:
     return Spelling(texts=texts, codes_NL=codes_NL, tokens_by_level=levels)
 
 
-def code_texts(
-    codes_NL: IntArray, lm: LanguageModel, *, shared: bool = False, spread: float = SPREAD
-) -> list[str]:
+def code_texts(codes_NL: IntArray, lm: LanguageModel, *, shared: bool = False) -> list[str]:
     """Items as rows of new tokens of the language model, one for each code.
 
     Args:
         codes_NL: the Semantic ID of each item, -1 after the end of a shorter one.
         lm: gets a new token for every code that occurs.
         shared: whether a code means the same on every level, and so is the same token.
-        spread: of the new tokens' first vectors; see `LanguageModel.add_tokens`.
     """
     names_NL = [
         [f"<{'' if shared else f'{level}_'}{code}>" for level, code in enumerate(row) if code >= 0]
         for row in codes_NL.tolist()
     ]
-    lm.add_tokens(sorted({name for row in names_NL for name in row}), spread)
+    lm.add_tokens(sorted({name for row in names_NL for name in row}))
     return ["".join(row) for row in names_NL]
 
 

@@ -48,7 +48,7 @@ class WholeWords(LanguageModel):
     """
 
     def __init__(self, lm: LanguageModel, words: int) -> None:
-        super().__init__(lm.model, lm.words)
+        super().__init__(lm.model, lm.words, seed=lm.seed, spread=lm.spread)
         self.whole_words = nn.Embedding(words, self.width)
         spread = FAINT * lm.model.get_input_embeddings().weight.std().item()
         nn.init.normal_(self.whole_words.weight, std=spread)

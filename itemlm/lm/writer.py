@@ -149,6 +149,7 @@ class PromptWriter(nn.Module):
     def _refuse_beyond_window(self, length: int) -> None:
         window = getattr(self.language_model.model.config, "sliding_window", None)
         levels = len(list(self.buffers(recurse=False)))
+        self.language_model.check_positions(length + levels - 1)
         if window is not None and length + levels > window:
             raise ConfigError(
                 f"a prompt has {length} tokens, but this language model looks back at "

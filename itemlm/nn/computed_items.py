@@ -6,7 +6,7 @@ Shapes      N items, D width of all that belongs to an item, which X... divides.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
@@ -43,10 +43,10 @@ class ComputedItems(nn.Module, ABC):
         self._items = None
         return super().train(mode)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
-        """Other weights, other items."""
+    def _load_from_state_dict(self, *args: Any) -> None:
+        """Other weights, other items; called too where this is a part of what is loaded."""
         self._items = None
-        return super().load_state_dict(state_dict, *args, **options)
+        super()._load_from_state_dict(*args)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """What is kept does not move with the weights."""

@@ -30,6 +30,8 @@ class Experts(nn.Module):
         top: experts that each token uses.
 
     Attributes:
+        real: which tokens [...] are more than padding, told by who pads; all where None. Nothing is
+            computed for the others.
         balance: of the tokens of the last call in training: 1 where all experts are used alike,
             up to the number of experts where one does all the work.
 
@@ -44,11 +46,16 @@ class Experts(nn.Module):
         self.top = top
         self.router = Linear(width, experts)
         self.experts = stack(FeedForward(width, inner) for _ in range(experts))
+        self.real: Tensor | None = None
         self.balance = torch.ones(())
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] the sum of each token's chosen experts, weighted by their shares."""
-        x_ND = x.flatten(0, -2)
+        if self.real is None:
+            return self._mixed(x.flatten(0, -2)).view(x.shape)
+        return torch.zeros_like(x).index_put((self.real,), self._mixed(x[self.real]))
+
+    def _mixed(self, x_ND: Tensor) -> Tensor:
         share_NE = self.router(x_ND).float().softmax(-1)
         share_NK, chosen_NK = share_NE.topk(self.top, dim=-1)
         if self.training:
@@ -57,9 +64,9 @@ class Experts(nn.Module):
         for number, expert in enumerate(self.experts):
             token_C, place_C = (chosen_NK == number).nonzero(as_tuple=True)
             if len(token_C):
-                part_CD = expert(x_ND[token_C]) * share_NK[token_C, place_C, None].to(x.dtype)
+                part_CD = expert(x_ND[token_C]) * share_NK[token_C, place_C, None].to(x_ND.dtype)
                 out_ND = out_ND.index_add(0, token_C, part_CD.to(out_ND.dtype))
-        return out_ND.view(x.shape)
+        return out_ND
 
 
 def unevenness(share_NE: Tensor, chosen_NK: Tensor) -> Tensor:

@@ -59,16 +59,20 @@ class SessionTransformer(EncoderDecoder):
         super().__init__(codes_NL, levels, length, shape, shared=shared)
         self.places = nn.Embedding(session, shape.width)
         nn.init.normal_(self.places.weight, std=0.02)
-        for block in self.decoder:
-            block.feed = cast(Any, Experts(shape.width, shape.inner, experts, top))
+        self.experts = [Experts(shape.width, shape.inner, experts, top) for _ in self.decoder]
+        for block, layer in zip(self.decoder, self.experts, strict=True):
+            block.feed = cast(Any, layer)
 
     def _states(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
         """[B, M, L, D] before each code of a session, and its codes_BML."""
         codes_BML = self.table.codes_NL[batch.session_BM.clamp(min=0)]
         memory, mask_B11S = self._encode(cast(Any, batch))
         x_BSD = self.dropout(self._tokens(codes_BML))
-        for block, seen in zip(self.decoder, memory, strict=True):
+        real_BS = (batch.session_BM >= 0).repeat_interleave(1 + codes_BML.shape[2], dim=1)
+        for block, experts, seen in zip(self.decoder, self.experts, memory, strict=True):
+            experts.real = real_BS
             x_BSD = block.decode(x_BSD, seen, mask_B11S)
+            experts.real = None
         state_BMLD = self.norm(x_BSD).unflatten(1, (codes_BML.shape[1], -1))[:, :, :-1]
         return state_BMLD, codes_BML
 

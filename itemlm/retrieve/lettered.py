@@ -54,7 +54,8 @@ class Lettered(Recommender):
         self.paper = paper  # type: ignore[misc]
         self.lm, self.base, self.letters, self.ask = lm, base, letters, ask
         self.limit, self.trust = limit, trust
-        tokens_P = torch.tensor([ids[-1] for ids in lm.token_ids(letters)])
+        # As they stand in a prompt: to many vocabularies a letter after a space is another token.
+        tokens_P = torch.tensor([ids[-1] for ids in lm.token_ids([f"x {one}" for one in letters])])
         self.writer = PromptWriter(lm, [tokens_P]).eval()
 
     @torch.inference_mode()

@@ -51,7 +51,7 @@ class ItemLanguage:
     phrases: Sequence[Sequence[str]]
     start: str
     length: int
-    titled: int = 5
+    titled: int
 
     def history(self, rows: Sequence[int]) -> str:
         """A history of codes, oldest first."""

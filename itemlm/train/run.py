@@ -46,6 +46,7 @@ class Run:
         device: where models are trained and asked.
         history: one record per finished epoch of the last training.
         stage_seconds: what each kept stage took when it was made.
+        training_seconds: what each training took that is not part of such a stage.
     """
 
     def __init__(
@@ -68,15 +69,16 @@ class Run:
         self.checkpoint_seconds = checkpoint_seconds
         self.history: list[dict[str, Any]] = []
         self.stage_seconds: dict[str, float] = {}
+        self.training_seconds: dict[str, float] = {}
+        self._in_stage = False
         self._trained: set[str] = set()
         if self.folder is not None:
             (self.folder / "stages").mkdir(parents=True, exist_ok=True)
 
     @property
     def seconds(self) -> float:
-        """Spent on stages and the last training, over all its parts where it was interrupted."""
-        trained = self.history[-1]["seconds"] if self.history else 0.0
-        return float(sum(self.stage_seconds.values()) + trained)
+        """Spent on stages and trainings, over all their parts where they were interrupted."""
+        return sum(self.stage_seconds.values()) + sum(self.training_seconds.values())
 
     def keep(self, name: str, make: Callable[[], T], kind: type[T] | None = None) -> T:
         """The result of a stage: made once, then read from the run's folder.
@@ -86,17 +88,15 @@ class Run:
             make: computes the result.
             kind: a class with `save(folder)` and `load(folder)`; an array where None.
         """
-        began = time.monotonic()
         if self.folder is None:
-            made = make()
-            self.stage_seconds[name] = time.monotonic() - began
+            made, self.stage_seconds[name] = self._stage(make)
             return made
         path = self.folder / "stages" / name
         path = path if kind is not None else path.with_suffix(".npy")
         clock = self.folder / "stages" / f"{name}.seconds"
         if not path.exists():
-            made = make()
-            write_text(clock, str(time.monotonic() - began))
+            made, seconds = self._stage(make)
+            write_text(clock, str(seconds))
             if kind is not None:
                 made.save(path)  # type: ignore[attr-defined]
             else:
@@ -107,6 +107,14 @@ class Run:
         if kind is not None:
             return kind.load(path)  # type: ignore[attr-defined,no-any-return]
         return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+
+    def _stage(self, make: Callable[[], T]) -> tuple[T, float]:
+        """What a stage makes and the seconds that it takes, those of trainings inside included."""
+        began, outer, self._in_stage = time.monotonic(), self._in_stage, True
+        try:
+            return make(), time.monotonic() - began
+        finally:
+            self._in_stage = outer
 
     def train(
         self,
@@ -178,6 +186,8 @@ class Run:
                 display.epoch(progress.history[-1], is_best=progress.best_epoch == progress.epoch)
         loop.restore_best()
         self.history = progress.history
+        if not self._in_stage:
+            self.training_seconds[name] = float(progress.history[-1]["seconds"])
 
     def _seed_step(self, step: int) -> None:
         """Make dropout and sampling of a step a function of the run's seed and the step alone."""

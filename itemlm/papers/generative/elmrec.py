@@ -27,7 +27,7 @@ from torch import Tensor
 
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
-from itemlm.lm.language_model import SPREAD, LanguageModel
+from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.spelling import number_names
 from itemlm.lm.worded import OUTSIDE, WholeWords
 from itemlm.nn.graph import neighbors, propagated
@@ -39,6 +39,7 @@ from itemlm.train.run import Run
 
 FAMILIES = ("sequential", "direct", "explanation")
 SOFT = tuple(f"<{family}_{place}>" for family in FAMILIES for place in (1, 2, 3))
+OTHER_TASKS = SOFT[3:]  # than recommending by a history, whose prompts need not say so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +142,11 @@ class Numbers:
 
     def __call__(self, words: Sequence[str]) -> list[int]:
         """One number per word; `OUTSIDE` where it names nobody and nothing."""
-        if self.graph == "others" and words[0] == "<sequential_1>":
+        if self.graph == "others" and words[0] not in OTHER_TASKS:
             count, found = 0, []
             for word in words:
                 count += word in self.node
-                found.append(count if word in self.node else OUTSIDE)
+                found.append(min(count, WORDS - 1) if word in self.node else OUTSIDE)
             return found
         return [self.node.get(word, OUTSIDE) for word in words]
 
@@ -157,7 +158,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> Prompted:
     families = {name: count for name in FAMILIES if (count := getattr(config, name))}
 
     def with_soft_prompts(lm: LanguageModel) -> list[str]:
-        lm.add_tokens(SOFT, 1.0 if config.lm == "fresh" else SPREAD)
+        lm.add_tokens(SOFT)
         return items
 
     return learned(

@@ -23,7 +23,7 @@ import numpy as np
 
 from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
-from itemlm.lm.language_model import SPREAD, LanguageModel
+from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.spelling import code_texts, number_names
 from itemlm.lm.worded import counted
 from itemlm.papers.prompting import Asking, learned, question, restored_asking, whole_words
@@ -107,9 +107,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> Prompted:
     tokens = semantic_ids(dataset, config, run)
 
     def coded(lm: LanguageModel) -> list[str]:
-        # Among the random vectors of a fresh model, new tokens have nothing to be near to.
-        spread = 1.0 if config.lm == "fresh" else SPREAD
-        return code_texts(tokens.codes_NL, lm, shared=tokens.shared, spread=spread)
+        return code_texts(tokens.codes_NL, lm, shared=tokens.shared)
 
     # Until there is a language model to add the codes to, an item is any one word.
     items = ["item"] * len(dataset.items)
@@ -135,15 +133,16 @@ def as_text(tokenizer: str, dataset: Dataset, seed: int) -> list[str] | None:
 
 def titles(found_N: list[str | None]) -> list[str]:
     """Titles as texts of which none begins another: in brackets, and numbered where they repeat."""
+    texts: dict[str, None] = {}
     counts: Counter[str] = Counter()
-    texts = []
     for title in found_N:
         words = (title or "untitled").replace("[", "(").replace("]", ")").split()[:TITLE_WORDS]
-        text = " ".join(words)
-        counts[text] += 1
-        number = f" {counts[text]}" if counts[text] > 1 else ""
-        texts.append(f"[{text}{number}]")
-    return texts
+        plain = text = " ".join(words)
+        while f"[{text}]" in texts:  # a title may end in a number itself
+            counts[plain] += 1
+            text = f"{plain} {counts[plain] + 1}"
+        texts[f"[{text}]"] = None
+    return list(texts)
 
 
 def _asking() -> Asking:

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itemlm.config import check_at_least, check_share
+from itemlm.config import check_at_least, check_positive, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.encode.behavior import behavior_vectors
 from itemlm.encode.by_name import encoder_named
@@ -98,6 +98,7 @@ class Config:
         tuning = ("queries", "words", "words_read", "reach", "tune_epochs", "tune_batch")
         counts = ("beams", "epochs", "patience", "validate_every", "validation_questions")
         check_at_least(self, 1, *sizes, *tuning, *counts, "tune_inner", "batch_size")
+        check_positive(self, "tune_rate", "temperature")
         check_share(self, "dropout")
         check_share(self, "personal")
         check_tokenizer(self.tokenizer)
@@ -166,8 +167,10 @@ def item_codes(dataset: Dataset, searches: Searches, config: Config, run: Run) -
         Codes.of(_tokens(dataset, searches, vectors, config, run))
         for vectors in ("recommendation", "search")
     )
+    # Codes to be found by come after the others of their level; an end stays an end.
+    apart_NL = found.codes_NL + torch.tensor(own.levels) * (found.codes_NL >= 0)
     return Codes(
-        codes_NL=torch.cat([own.codes_NL, found.codes_NL + torch.tensor(own.levels)]),
+        codes_NL=torch.cat([own.codes_NL, apart_NL]),
         levels=tuple(one + other for one, other in zip(own.levels, found.levels, strict=True)),
     )
 

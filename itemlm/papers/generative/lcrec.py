@@ -12,7 +12,8 @@ Departures  By default a small causal model with random weights and a vocabulary
             nothing is downloaded; `lm` names a pretrained one. Wishes and tastes are not written by
             a large language model but put together from catalog columns. The sequential task is
             learned at every item of a history in one pass; `Config.as_published()` takes each event
-            as one example. Only a share of the other tasks is seen each epoch. The trie holds whole
+            as one example. Only a share of the other tasks is seen each epoch, with fewer items by
+            title (`titled`) and shorter texts (`text`) than the authors read. The trie holds whole
             IDs; the authors' code allows any code of a level and drops what does not exist.
 Measured    docs/papers/lcrec.md
 Shapes      N items, L codes per item, B examples, S tokens of a prompt.
@@ -28,10 +29,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from itemlm.config import check_at_least, check_share
+from itemlm.config import check_at_least, check_between, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.lm.examples import TextBatch, answered, prompts, text_loss
-from itemlm.lm.language_model import SPREAD, LanguageModel
+from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.models import Size, language_model, restored
 from itemlm.lm.spelling import Spelling, code_texts, spelling
 from itemlm.lm.writer import PromptWriter
@@ -49,7 +50,6 @@ from itemlm.types import IntArray, QueryBatch
 
 TASKS = ("sequential", "mutual", "asymmetric", "mixed", "search", "preference")
 START = "<history>"
-TEXT = 80  # characters of a title or a text at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,8 @@ class Config:
     targets: Literal["every", "last"] = "every"  # items of a history that are learned in one pass
     share: float = 0.25  # of users and items that every other task asks about in an epoch
     length: int = 20  # most recent items read
+    titled: int = 5  # most recent items read in tasks that name items by their titles
+    text: int = 80  # characters that are read of a title or a description
     prompt: int = 160  # tokens of a prompt that are read, the last ones
     width: int = 128  # of a fresh model
     blocks: int = 4  # of a fresh model
@@ -85,8 +87,9 @@ class Config:
     def __post_init__(self) -> None:
         sizes = ("rank", "levels", "codes", "length", "width", "blocks", "heads", "inner")
         counts = ("beams", "epochs", "patience", "validate_every", "validation_questions")
-        check_at_least(self, 1, *sizes, *counts, "prompt", "vocabulary", "batch_size")
-        check_at_least(self, 0, "share")
+        check_at_least(self, 1, *sizes, *counts, "titled", "text", "prompt", "vocabulary")
+        check_at_least(self, 1, "batch_size")
+        check_between(self, 0, 1, "share")
         check_share(self, "dropout")
         check_tokenizer(self.tokenizer)
 
@@ -96,10 +99,12 @@ class Config:
         return cls(
             lm="huggyllama/llama-7b",
             encoder="huggyllama/llama-7b",
-            tokenizer="rqvae",
+            tokenizer="rqvae_uniform",
             levels=4,
             targets="last",
             share=1.0,
+            titled=20,
+            text=1000,
             prompt=1024,
             epochs=4,
             validate_every=1,
@@ -168,14 +173,13 @@ def fit(dataset: Dataset, config: Config, run: Run) -> LCRec:
     tokens = semantic_ids(dataset, config, run)
     codes_NL = needed(tokens.codes_NL)
     # 2. A language model whose vocabulary has the codes.
-    titles = [(title or "")[:TEXT] for title in titles_of(dataset.catalog)]
-    texts = describe(dataset, limit=TEXT)
+    titles = [(title or "")[: config.text] for title in titles_of(dataset.catalog)]
+    texts = describe(dataset, limit=config.text)
     tasks = {name: prompts_of(f"lcrec/{name}", FIELDS) for name in TASKS}
     words = [*titles, *texts, *(prompt.ask for task in tasks.values() for prompt in task)]
     lm = language_model(config.lm, kind="causal", texts=words, size=config.size(), seed=run.seed)
-    spread = 1.0 if config.lm == "fresh" else SPREAD
-    written = code_texts(codes_NL, lm, shared=tokens.shared, spread=spread)
-    lm.add_tokens([START], spread)
+    written = code_texts(codes_NL, lm, shared=tokens.shared)
+    lm.add_tokens([START])
     if config.tuning == "lora":
         lm.add_lora(config.rank, alpha=2 * config.rank, dropout=config.dropout)
         lm.train_vocabulary()
@@ -190,6 +194,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> LCRec:
             phrases=phrases(dataset),
             start=START,
             length=config.length,
+            titled=config.titled,
         ),
         tasks,
         share=config.share,

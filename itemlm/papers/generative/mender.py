@@ -18,6 +18,7 @@ Shapes      N items, X words of a title, B queries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.encode.by_name import encoder_named
 from itemlm.encode.lsa import LSA, FittedLSA
+from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.models import Size, language_model, restored
 from itemlm.lm.preference_reader import LMReader
 from itemlm.nn.code_transformer import Shape
@@ -104,6 +106,7 @@ class Config:
             steered=0.0,
             refused=0.0,
             none=0.0,
+            encoder="sentence-transformers/sentence-t5-base",
             tokenizer="rqvae",
             blocks=6,
             heads=6,
@@ -174,7 +177,12 @@ def _reader(
     lm = language_model(
         config.lm, kind="seq2seq", texts=[*described, *preferences], size=size, seed=seed
     )
-    return LMReader(lm, described, config.width, config.words_read, config.title_words)
+    return _lm_reader(lm, described, config)
+
+
+def _lm_reader(lm: LanguageModel, described: Sequence[str], config: Config) -> LMReader:
+    texts = (config.words_read, config.title_words, config.length)
+    return LMReader(lm, described, config.width, *texts)
 
 
 def _restored_reader(config: Config, saved: Saved) -> PreferenceReader:
@@ -196,7 +204,7 @@ def _restored_reader(config: Config, saved: Saved) -> PreferenceReader:
         return VectorReader(encoder, vectors_NE, config.width)
     lm = restored(saved.documents, saved.state, "reader.lm.")
     described = describe(saved.catalog)
-    return LMReader(lm, described, config.width, config.words_read, config.title_words)
+    return _lm_reader(lm, described, config)
 
 
 def _model(config: Config, codes: Codes, reader: PreferenceReader) -> PreferenceTransformer:

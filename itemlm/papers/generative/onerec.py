@@ -74,7 +74,9 @@ class Config:
     @classmethod
     def as_published(cls) -> Config:
         """The paper's codes, experts, history and rate; it needs far more data than is public."""
-        return cls(codes=8192, experts=24, length=256, learning_rate=2e-4)
+        return cls(
+            tokenizer="balanced_kmeans", codes=8192, experts=24, length=256, learning_rate=2e-4
+        )
 
 
 def fit(dataset: Dataset, config: Config, run: Run) -> SessionBeam:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itemlm.config import check_at_least, check_share
+from itemlm.config import check_at_least, check_between, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.encode.behavior import behavior_vectors
 from itemlm.nn.code_transformer import Shape
@@ -85,7 +85,8 @@ class Config:
         )
         check_at_least(self, 1, *sizes, "collaborative_width", "collaborative_epochs", "epochs")
         check_at_least(self, 1, "patience", "validate_every", "validation_questions")
-        check_at_least(self, 0, "reconstruction", "beta")
+        check_at_least(self, 0, "reconstruction")
+        check_between(self, 0, 1, "beta")
         check_share(self, "dropout")
 
     @classmethod
@@ -138,7 +139,8 @@ def fit(dataset: Dataset, config: Config, run: Run) -> DotProduct:
         for beta in BETAS:
             model.beta.fill_(beta)
             found[beta] = ndcg_at_10(recommender, asked)
-        model.beta.fill_(max(found, key=lambda beta: found[beta]))
+        recommender.chosen["beta"] = max(found, key=lambda beta: found[beta])
+        model.beta.fill_(recommender.chosen["beta"])
     return recommender
 
 

@@ -73,8 +73,9 @@ class Config:
 
     @classmethod
     def as_published(cls) -> Config:
-        """The paper's encoder-decoder, tokenizer and sizes."""
+        """The paper's text encoder, tokenizer, encoder-decoder and sizes."""
         return cls(
+            encoder="sentence-transformers/sentence-t5-base",
             tokenizer="rqvae",
             model="encoder_decoder",
             heads=6,

@@ -228,11 +228,10 @@ def fit(dataset: Dataset, config: Config, run: Run) -> ULMRec:
     lm = language_model(
         config.lm, kind="causal", texts=users.titles, size=config.size(), seed=run.seed
     )
-    spread = {"spread": 1.0} if config.lm == "fresh" else {}
     levels = enumerate(quantizer.levels)
-    lm.add_tokens([f"<u{at + 1}.{code}>" for at, size in levels for code in range(size)], **spread)
+    lm.add_tokens([f"<u{at + 1}.{code}>" for at, size in levels for code in range(size)])
     if config.lm == "fresh":
-        lm.add_tokens(config.letters(), **spread)
+        lm.add_tokens(config.letters())
     if config.rank:
         lm.add_lora(config.rank, alpha=4 * config.rank, dropout=config.dropout)
         lm.train_vocabulary()

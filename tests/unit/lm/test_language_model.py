@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from itemlm.lm.examples import answered, prompts, text_loss
-from itemlm.lm.language_model import NOTHING, padded
+from itemlm.lm.language_model import NEAR, NOTHING, padded
 from itemlm.lm.models import Size, fresh
 from itemlm.types import ConfigError
 
@@ -63,6 +63,7 @@ def test_no_text_is_quite_empty(lm):
 
 
 def test_new_tokens_begin_near_the_mean_of_the_others(lm):
+    lm.spread = NEAR  # as in a pretrained model
     table = lm.model.get_input_embeddings().weight.detach().clone()
     ids = lm.add_tokens(["<a_1>", "<a_2>", "Ġred"])
     assert ids[:2] == [320, 321]
@@ -175,3 +176,19 @@ def test_padded_rows():
     assert mask_BS.tolist() == [[True, True], [False, False], [False, True]]
     assert padded([[1], [2, 3]], 9)[0].tolist() == [[1, 9], [2, 3]]
     assert NOTHING == -100
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_added_is_a_function_of_the_seed(kind):
+    def added(seed, anything):
+        lm = fresh(TEXTS, kind, SMALL, seed)
+        torch.manual_seed(anything)
+        (new,) = lm.add_tokens(["<new>"])
+        lm.add_lora(2, alpha=4, dropout=0.0)
+        adapters = [part for name, part in lm.named_parameters() if "lora_A" in name]
+        return [lm.model.get_input_embeddings().weight[new], *adapters]
+
+    once, again, other = added(1, 0), added(1, 9), added(2, 0)
+    assert len(once) > 1
+    assert all(torch.equal(one, two) for one, two in zip(once, again, strict=True))
+    assert not any(torch.equal(one, two) for one, two in zip(once, other, strict=True))

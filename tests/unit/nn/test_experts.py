@@ -40,6 +40,18 @@ def test_any_shape_goes_in_and_comes_out():
     assert torch.allclose(layer(x), layer(x.view(24, 6)).view(2, 3, 4, 6))
 
 
+def test_padding_is_not_thought_about():
+    torch.manual_seed(0)
+    layer = Experts(6, 8, experts=3, top=2)
+    x_BSD = torch.randn(2, 3, 6)
+    alone_ND, balance = layer(x_BSD[:, :2].flatten(0, 1)), layer.balance
+    layer.real = torch.tensor([[True, True, False], [True, True, False]])
+    padded_BSD = layer(x_BSD)
+    assert torch.allclose(padded_BSD[:, :2].flatten(0, 1), alone_ND)
+    assert not padded_BSD[:, 2].any()
+    assert torch.allclose(layer.balance, balance)
+
+
 def test_an_expert_without_tokens_costs_nothing():
     layer = Experts(2, 4, experts=3, top=1)
     with torch.no_grad():

@@ -32,7 +32,7 @@ SMALL = {
 def lm():
     texts = ["next of red ball codes : find"] * 3
     lm = fresh(texts, "causal", Size(width=16, heads=2, vocabulary=320), seed=0)
-    lm.written = code_texts(CODES, lm, spread=1.0)
+    lm.written = code_texts(CODES, lm)
     lm.add_tokens([START])
     return lm
 

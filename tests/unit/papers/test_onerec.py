@@ -38,6 +38,17 @@ def test_the_decoder_has_experts_and_the_encoder_has_none(model):
     assert not any(isinstance(block.feed, Experts) for block in model.encoder)
 
 
+def test_short_sessions_are_not_filled_up_for_the_experts(model):
+    model.train()
+    alone = SessionBatch(BATCH.items_BT[1:], BATCH.lengths_B[1:], torch.tensor([[1]]))
+    padded = SessionBatch(BATCH.items_BT[1:], BATCH.lengths_B[1:], torch.tensor([[1, -1]]))
+    balances = []
+    for batch in (alone, padded):
+        model(batch)
+        balances.append([float(layer.balance.detach()) for layer in model.experts])
+    assert balances[0] == pytest.approx(balances[1])
+
+
 def test_all_codes_of_a_session_are_targets_level_by_level(model):
     (_, first), (_, second) = model(BATCH)
     assert first.tolist() == [1, 2, 0]  # of items 3, 4 and 1

@@ -6,6 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.nn.functional import normalize
+
 import itemlm
 from itemlm.papers.generative.ttds import TTDS, Config, Live, Refreshing, TowerLoss
 from itemlm.recommender import Catalog
@@ -131,14 +133,35 @@ def test_answers_follow_the_codes_of_the_moment(model):
         offsets=np.array([0, 2]), item_rows=np.array([1, 2]), user_rows=np.array([-1])
     )
     with torch.no_grad():
-        rows, _ = live.topk(batch, 9)
+        rows, scores = live.topk(batch, 9)
         assert sorted(rows[0, :7].tolist()) == [0, 3, 4, 5, 6, 7, 8]
+        before = dict(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
         # Exchange the codes of two items: they exchange their scores, as targets of a search.
         model.table.codes_NL[[3, 4]] = model.table.codes_NL[[4, 3]]
-        assert live.recommender().codes_NL[3].tolist() == model.table.codes_NL[3].tolist()
+        rows, scores = live.topk(batch, 9)
+        after = dict(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
+    assert before[3] != before[4]
+    assert (after[3], after[4]) == pytest.approx((before[4], before[3]), rel=1e-5)
+    assert after[5] == pytest.approx(before[5], rel=1e-5)
 
 
 def test_users_are_drawn_to_what_they_take_next(model):
+    history = window(1, 2, 3, 4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    torch.manual_seed(0)
+    for _ in range(200):
+        optimizer.zero_grad()
+        model.tower_terms(history, quantized=False)["alignment"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        text, behavior = model.user_tower.latents(*model.tastes(history.items_BT))
+        after_TH = ((text + behavior) / 2)[0, 1:4]
+        cosine_TN = normalize(after_TH, dim=1) @ normalize(model._item_latents(), dim=1).T
+    next_N = torch.tensor([2, 3, 4])
+    assert next_N[cosine_TN[:, next_N].argmax(1)].tolist() == [2, 3, 4]
+
+
+def test_the_terms_are_weighted(model):
     terms = model.tower_terms(window(1, 2, 3, 4), quantized=True)
     assert set(terms) == {"alignment", "quantization", "reconstruction"}
     weighted = TowerLoss(Config(towers=0.5, alignment=0.1), quantized=True)
