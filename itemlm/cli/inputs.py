@@ -110,9 +110,9 @@ def settings_by_model(
 
 def titles(catalog: pl.DataFrame, rows: IntArray) -> list[str]:
     """What people call the items of these rows: their titles, or else their ids."""
-    from itemlm.text.describe import TITLES
+    from itemlm.text.describe import title_column
 
-    column = next((name for name in catalog.columns if name.lower() in TITLES), "item_id")
+    column = title_column(catalog) or "item_id"
     chosen = catalog[rows.tolist()]
     pairs = zip(chosen[column].to_list(), chosen["item_id"].to_list(), strict=True)
     return [str(item_id if title is None else title) for title, item_id in pairs]

@@ -11,8 +11,9 @@ Shapes      B histories, T items, L codes per item, S tokens read, K continuatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,28 @@ from itemlm.sample.next_items import SequenceBatch
 LevelLogits = list[tuple[Tensor, Tensor]]  # per level: logits_MV and the right codes_M
 
 
+class SizeSettings(Protocol):
+    """The fields of a Config that say how large a transformer is."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def head_width(self) -> int: ...
+
+    @property
+    def inner(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """Sizes of a code transformer; the defaults are TIGER's (Rajput et al. 2023, section 4.1)."""
@@ -37,6 +60,11 @@ class Shape:
     head_width: int = 64
     inner: int = 1024
     dropout: float = 0.1
+
+    @classmethod
+    def of(cls, config: SizeSettings) -> Shape:
+        """The sizes that a paper's settings ask for."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
 
 def _blocks(shape: Shape) -> Sequence[Block]:

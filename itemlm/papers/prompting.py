@@ -23,10 +23,11 @@ from itemlm.lm.models import Size, language_model, restored
 from itemlm.lm.spelling import spelling
 from itemlm.lm.worded import WholeWords, Worded
 from itemlm.lm.writer import PromptWriter
+from itemlm.papers.stages import weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.prompted import Prompted, names_in, user_names
 from itemlm.sample.tasks import EVENT_TEXTS, FIELDS, Family, Material, Tasks
-from itemlm.text.describe import TITLES
+from itemlm.text.describe import title_column
 from itemlm.text.prompting import prompts
 from itemlm.train.optimizer import AdamW
 from itemlm.train.run import Run
@@ -184,7 +185,7 @@ def restored_asking(asking: Asking, saved: Saved, config: Settings) -> Prompted:
     own = {name: part for name, part in saved.state.items() if ".model." in name}
     lm = asking.whole(restored(saved.documents, own, "language_model."))
     recommender = _asking(asking, lm, items, users, saved.catalog, config)
-    state = {name: torch.from_numpy(part) for name, part in saved.state.items()}
+    state = weights_of(saved)
     recommender.writer.load_state_dict(state)
     return recommender
 
@@ -236,7 +237,7 @@ def _asking(
 
 
 def _material(dataset: Dataset, config: Settings, items: Sequence[str], reviews: str) -> Material:
-    column = next((name for name in dataset.catalog.columns if name.lower() in TITLES), None)
+    column = title_column(dataset.catalog)
     titles = [] if column is None else [str(t or "") for t in dataset.catalog[column].to_list()]
     return Material(
         sequences=dataset.sequences,

@@ -92,6 +92,11 @@ class Codes:
         return cls(codes_NL=codes_NL, levels=levels, shared=shared)
 
 
+def weights_of(saved: Saved) -> dict[str, Tensor]:
+    """What was learned, as tensors."""
+    return {name: torch.from_numpy(part) for name, part in saved.state.items()}
+
+
 class TrainingSettings(Protocol):
     """The fields of a Config that say how a model is trained."""
 

@@ -39,6 +39,11 @@ class HasTable(Protocol):
     table: pl.DataFrame
 
 
+def title_column(table: pl.DataFrame) -> str | None:
+    """The column of a catalog that holds titles, if it has one."""
+    return next((name for name in table.columns if name.lower() in TITLES), None)
+
+
 def describe(
     catalog: Dataset | HasTable | pl.DataFrame, template: str | None = None, *, limit: int = LIMIT
 ) -> list[str]:

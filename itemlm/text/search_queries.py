@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from itemlm.data.dataset import Dataset
-from itemlm.text.describe import TITLES
+from itemlm.text.describe import title_column
 from itemlm.text.phrases import phrases
 from itemlm.text.subwords import words
 from itemlm.types import DataError, IntArray
@@ -70,7 +70,7 @@ def search_queries(catalog: pl.DataFrame, count: int, seed: int) -> list[list[st
         count: of queries per item.
         seed: of the draws.
     """
-    title = next((name for name in catalog.columns if name.lower() in TITLES), None)
+    title = title_column(catalog)
     titles = [""] * catalog.height if title is None else catalog[title].to_list()
     queries = []
     for row, (text, kinds) in enumerate(zip(titles, phrases(catalog), strict=True)):

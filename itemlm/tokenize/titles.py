@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from itemlm.text.describe import TITLES
+from itemlm.text.describe import TITLES, title_column
 from itemlm.text.subwords import spelled
 from itemlm.tokenize.paths import with_last_codes
 from itemlm.tokenize.tokens import ItemTokens
@@ -63,10 +63,10 @@ def titles_of(catalog: pl.DataFrame) -> list[str | None]:
     Raises:
         DataError: if it has no column of titles.
     """
-    column = next((name for name in catalog.columns if name.lower() in TITLES), None)
+    column = title_column(catalog)
     if column is None:
         raise DataError(
             f"the catalog has no column of titles ({' or '.join(TITLES)}); it has "
-            f"{', '.join(catalog.columns)}. Use another tokenizer."
+            f"{', '.join(catalog.columns)}. Add titles, or use a paper or tokenizer without them."
         )
     return [None if title is None else str(title) for title in catalog[column].to_list()]

@@ -37,7 +37,7 @@ from itemlm.nn.written import Written
 from itemlm.objectives.next_code import code_cross_entropy
 from itemlm.objectives.objective import Objective
 from itemlm.objectives.softmax import chunked_softmax
-from itemlm.papers.stages import Codes, item_vectors, next_items, semantic_ids, train
+from itemlm.papers.stages import Codes, item_vectors, next_items, semantic_ids, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.two_heads import TwoHeads
 from itemlm.sample.next_items import SequenceBatch
@@ -234,7 +234,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> TwoHeads:
 
 def restore(saved: Saved) -> TwoHeads:
     """From saved parts."""
-    state = {name: torch.from_numpy(part) for name, part in saved.state.items()}
+    state = weights_of(saved)
     config = saved.config_of(Config)
     attributes = Attributes(
         values=saved.state["values_V"],

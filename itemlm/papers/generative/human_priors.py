@@ -31,7 +31,7 @@ from itemlm.data.dataset import Dataset
 from itemlm.nn.history import HistoryTransformer
 from itemlm.nn.prior_heads import PriorHeads
 from itemlm.objectives.through_heads import through_heads
-from itemlm.papers.stages import next_items, train
+from itemlm.papers.stages import next_items, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.mixture import Mixture
 from itemlm.sample.next_items import SequenceBatch
@@ -201,7 +201,7 @@ def restore(saved: Saved) -> Mixture:
     coarse_N, fine_N = saved.state["coarse_N"][:-1], saved.state["fine_N"][:-1]
     categories = len(saved.state["heads.priors.0.down"]) if config.category else 1
     model = PriorGuided(config, coarse_N, fine_N, categories)
-    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    model.load_state_dict(weights_of(saved))
     return Mixture("human_priors", model, saved.catalog, config, config.length)
 
 

@@ -37,7 +37,7 @@ from itemlm.nn.code_transformer import Shape
 from itemlm.nn.search_transformer import SearchTransformer
 from itemlm.objectives.contrastive import BothTasks
 from itemlm.objectives.next_code import next_code
-from itemlm.papers.stages import Codes, train
+from itemlm.papers.stages import Codes, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.search_beam import SearchBeam
 from itemlm.sample.pairs import Pairs
@@ -103,17 +103,6 @@ class Config:
         check_share(self, "personal")
         check_tokenizer(self.tokenizer)
 
-    def shape(self) -> Shape:
-        """The sizes of the transformer."""
-        return Shape(
-            width=self.width,
-            blocks=self.blocks,
-            heads=self.heads,
-            head_width=self.head_width,
-            inner=self.inner,
-            dropout=self.dropout,
-        )
-
 
 def fit(dataset: Dataset, config: Config, run: Run) -> SearchBeam:
     """Make searches, tune vectors, make codes, and train one generator."""
@@ -155,7 +144,7 @@ def restore(saved: Saved) -> SearchBeam:
     config = saved.config_of(Config)
     words = WordRows.restored(saved.documents["words"])
     model = _model(config, Codes.saved_in(saved), words)
-    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    model.load_state_dict(weights_of(saved))
     return _recommender(config, model, words, saved.catalog)
 
 
@@ -242,7 +231,7 @@ def _passed(encoder: BiEncoder, given_NE: Tensor) -> FloatArray:
 
 
 def _model(config: Config, codes: Codes, words: WordRows) -> SearchTransformer:
-    shape = config.shape()
+    shape = Shape.of(config)
     return SearchTransformer(codes.codes_NL, codes.levels, config.length, shape, words=len(words))
 
 

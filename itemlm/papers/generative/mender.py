@@ -39,7 +39,7 @@ from itemlm.nn.preference_transformer import (
     WordReader,
 )
 from itemlm.objectives.next_code import next_code
-from itemlm.papers.stages import Codes, semantic_ids, train
+from itemlm.papers.stages import Codes, semantic_ids, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.preference_beam import PreferenceBeam
 from itemlm.sample.preferences import Mix, Preferences
@@ -155,7 +155,7 @@ def restore(saved: Saved) -> PreferenceBeam:
     """From saved parts."""
     config = saved.config_of(Config)
     model = _model(config, Codes.saved_in(saved), _restored_reader(config, saved))
-    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    model.load_state_dict(weights_of(saved))
     return _recommender(config, model, saved.catalog)
 
 
@@ -208,14 +208,7 @@ def _restored_reader(config: Config, saved: Saved) -> PreferenceReader:
 
 
 def _model(config: Config, codes: Codes, reader: PreferenceReader) -> PreferenceTransformer:
-    shape = Shape(
-        width=config.width,
-        blocks=config.blocks,
-        heads=config.heads,
-        head_width=config.head_width,
-        inner=config.inner,
-        dropout=config.dropout,
-    )
+    shape = Shape.of(config)
     return PreferenceTransformer(
         codes.codes_NL, codes.levels, config.length, shape, reader, shared=codes.shared
     )

@@ -27,7 +27,7 @@ from itemlm.nn.code_transformer import Shape
 from itemlm.nn.session_transformer import SessionTransformer
 from itemlm.objectives.even_use import even_use
 from itemlm.objectives.next_code import next_code
-from itemlm.papers.stages import Codes, semantic_ids, train
+from itemlm.papers.stages import Codes, semantic_ids, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.session_beam import SessionBeam
 from itemlm.sample.sessions import Sessions
@@ -111,19 +111,12 @@ def restore(saved: Saved) -> SessionBeam:
     """From saved parts."""
     config = saved.config_of(Config)
     model = _model(config, Codes.saved_in(saved))
-    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    model.load_state_dict(weights_of(saved))
     return _recommender(config, model, saved.catalog)
 
 
 def _model(config: Config, codes: Codes) -> SessionTransformer:
-    shape = Shape(
-        width=config.width,
-        blocks=config.blocks,
-        heads=config.heads,
-        head_width=config.head_width,
-        inner=config.inner,
-        dropout=config.dropout,
-    )
+    shape = Shape.of(config)
     return SessionTransformer(
         codes.codes_NL,
         codes.levels,

@@ -223,14 +223,7 @@ def _items(
 
 
 def _model(config: Config, quantizer: ScalarQuantizer, last_codes: int, items: Items) -> ItemBlocks:
-    shape = Shape(
-        width=config.width,
-        blocks=config.blocks,
-        heads=config.heads,
-        head_width=config.head_width,
-        inner=config.inner,
-        dropout=config.dropout,
-    )
+    shape = Shape.of(config)
     return ItemBlocks(
         items, quantizer.digits, last_codes, config.length, shape, steps=config.vocabulary == "grid"
     )

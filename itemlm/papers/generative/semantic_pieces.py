@@ -31,7 +31,7 @@ from itemlm.nn.computed_items import ComputedItems
 from itemlm.nn.history import HistoryTransformer
 from itemlm.nn.piece_sum import PieceSum, Projected
 from itemlm.objectives.softmax import softmax
-from itemlm.papers.stages import item_vectors, semantic_ids
+from itemlm.papers.stages import item_vectors, semantic_ids, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.dot import DotProduct
 from itemlm.sample.next_items import NextItems, SequenceBatch
@@ -169,7 +169,7 @@ def features(dataset: Dataset, config: Config, run: Run) -> IntArray:
 def restore(saved: Saved) -> DotProduct:
     """From saved parts."""
     config = saved.config_of(Config)
-    state = {name: torch.from_numpy(part) for name, part in saved.state.items()}
+    state = weights_of(saved)
     items: PieceSum | Projected
     if config.features == "vectors":
         items = Projected(state["items.given_NE"], config.width)

@@ -33,7 +33,7 @@ from itemlm.nn.item_sets import ItemSets
 from itemlm.objectives.item_sets import item_sets
 from itemlm.objectives.softmax import softmax
 from itemlm.papers.sequential import sasrec
-from itemlm.papers.stages import item_vectors, next_items, train
+from itemlm.papers.stages import item_vectors, next_items, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.dot import DotProduct
 from itemlm.sample.next_items import NextItems
@@ -147,7 +147,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> DotProduct:
 def restore(saved: Saved) -> DotProduct:
     """From saved parts."""
     config = saved.config_of(Config)
-    weights = {name: torch.from_numpy(part) for name, part in saved.state.items()}
+    weights = weights_of(saved)
     model = _model(config, weights["collaborative_NC"], weights["texts_NE"], weights["warm_W"])
     model.load_state_dict(weights)
     return DotProduct("setrec", model, saved.catalog, config, config.length)
@@ -161,14 +161,7 @@ def standardized(x_NE: FloatArray) -> FloatArray:
 
 
 def _model(config: Config, collaborative_NC: Tensor, texts_NE: Tensor, warm_W: Tensor) -> ItemSets:
-    shape = Shape(
-        width=config.width,
-        blocks=config.blocks,
-        heads=config.heads,
-        head_width=config.head_width,
-        inner=config.inner,
-        dropout=config.dropout,
-    )
+    shape = Shape.of(config)
     return ItemSets(
         collaborative_NC,
         texts_NE,

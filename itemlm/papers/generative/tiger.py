@@ -29,7 +29,7 @@ from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.nn.temporal import TemporalDepth
 from itemlm.objectives.next_code import next_code
 from itemlm.objectives.objective import Objective
-from itemlm.papers.stages import Codes, next_items, semantic_ids, train
+from itemlm.papers.stages import Codes, next_items, semantic_ids, train, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, Prefixes
@@ -85,17 +85,6 @@ class Config:
             learning_rate=5e-4,
         )
 
-    def shape(self) -> Shape:
-        """The sizes of the transformer."""
-        return Shape(
-            width=self.width,
-            blocks=self.blocks,
-            heads=self.heads,
-            head_width=self.head_width,
-            inner=self.inner,
-            dropout=self.dropout,
-        )
-
 
 def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
     """Describe, tokenize, and train on a dataset."""
@@ -140,7 +129,7 @@ def restore(saved: Saved) -> CodeBeam:
 def restored(saved: Saved, config: Config) -> CodeBeam:
     """`restore` with the settings of a paper that changes only the objective."""
     model = _model(config, Codes.saved_in(saved))
-    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    model.load_state_dict(weights_of(saved))
     return _recommender(saved.paper, config, model, saved.catalog)
 
 
@@ -151,7 +140,7 @@ def _model(config: Config, codes: Codes) -> CodeTransformer:
         "temporal": TemporalDepth,
     }
     return kinds[config.model](
-        codes.codes_NL, codes.levels, config.length, config.shape(), shared=codes.shared
+        codes.codes_NL, codes.levels, config.length, Shape.of(config), shared=codes.shared
     )
 
 

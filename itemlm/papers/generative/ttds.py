@@ -37,7 +37,7 @@ from itemlm.nn.code_transformer import CodeTable, DecoderOnly, Shape
 from itemlm.nn.linear import Linear
 from itemlm.objectives.next_code import next_code
 from itemlm.objectives.objective import Objective
-from itemlm.papers.stages import item_vectors, next_items
+from itemlm.papers.stages import item_vectors, next_items, weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.code_beam import CodeBeam
 from itemlm.sample.next_items import NextItems, SequenceBatch
@@ -90,17 +90,6 @@ class Config:
         check_at_least(self, 0, "refreshes", "towers", "alignment")
         check_share(self, "dropout")
 
-    def shape(self) -> Shape:
-        """The sizes of the transformer."""
-        return Shape(
-            width=self.width,
-            blocks=self.blocks,
-            heads=self.heads,
-            head_width=self.head_width,
-            inner=self.inner,
-            dropout=self.dropout,
-        )
-
 
 class LiveTable(CodeTable):
     """Codes whose vectors hold their codewords, so that what the writer learns reaches these."""
@@ -142,7 +131,7 @@ class TTDS(DecoderOnly):
     def __init__(self, config: Config, text_NV: Tensor, behavior_NE: Tensor) -> None:
         levels = [config.codes] * (config.levels + 1)
         nothing_NL = torch.zeros(len(text_NV), len(levels), dtype=torch.long)
-        super().__init__(nothing_NL, levels, config.length, config.shape())
+        super().__init__(nothing_NL, levels, config.length, Shape.of(config))
         sizes = Sizes(
             text=text_NV.shape[1],
             behavior=behavior_NE.shape[1],
@@ -335,7 +324,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> CodeBeam:
 def restore(saved: Saved) -> CodeBeam:
     """From saved parts."""
     config = saved.config_of(Config)
-    state = {name: torch.from_numpy(part) for name, part in saved.state.items()}
+    state = weights_of(saved)
     model = TTDS(config, state["text_NV"][:-1], state["behavior_NE"][:-1])
     model.load_state_dict(state)
     return Live(model, saved.catalog, config).recommender()

@@ -42,7 +42,7 @@ from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.lettered import Lettered
 from itemlm.sample.moments import histories_before, random_moments, with_targets
 from itemlm.sample.questions import Questions
-from itemlm.text.describe import TITLES
+from itemlm.text.describe import TITLES, title_column
 from itemlm.text.phrases import phrases
 from itemlm.text.prompting import prompts as prompts_of
 from itemlm.tokenize.quantizer import Quantizer
@@ -357,7 +357,7 @@ def _titles(catalog: Catalog, config: Config) -> list[str]:
     Raises:
         DataError: if the catalog has no column of titles.
     """
-    column = next((name for name in catalog.table.columns if name.lower() in TITLES), None)
+    column = title_column(catalog.table)
     if column is None:
         raise DataError(f"ulmrec reads titles, but the catalog has no {' or '.join(TITLES)}.")
     texts = catalog.table[column].to_list()

@@ -25,6 +25,7 @@ from itemlm.data.dataset import Dataset
 from itemlm.nn.history import HistoryTransformer
 from itemlm.objectives.bce import bce
 from itemlm.objectives.softmax import softmax
+from itemlm.papers.stages import weights_of
 from itemlm.recommender import Catalog, Saved
 from itemlm.retrieve.dot import DotProduct
 from itemlm.sample.next_items import NextItems, SequenceBatch
@@ -132,5 +133,5 @@ def restore(saved: Saved) -> DotProduct:
     """From saved parts."""
     config = saved.config_of(Config)
     model = SASRec(config, items=len(saved.catalog))
-    model.load_state_dict({name: torch.from_numpy(part) for name, part in saved.state.items()})
+    model.load_state_dict(weights_of(saved))
     return DotProduct("sasrec", model, saved.catalog, config, config.length)
