@@ -81,45 +81,55 @@ def read(name: str) -> PaperSource:
     spec = find_spec(papers.TABLE[name]) if name in papers.TABLE else papers.get(name).__spec__
     assert spec is not None
     assert spec.origin is not None
-    source = Path(spec.origin).read_text(encoding="utf-8")
-    tree = ast.parse(source)
-    config = next(
-        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Config"
-    )
-    meanings = {**_attributes(ast.get_docstring(config) or ""), **_comments(source, config)}
-    published = _published(config)
-    settings = _inherited(config, published)
-    for field_name, field in _fields(config):
-        default = "" if field.value is None else ast.unparse(field.value)
-        theirs = published.get(field_name, default)
-        settings.append(
-            Setting(
-                name=field_name,
-                kind=ast.unparse(field.annotation),
-                default=default,
-                published=None if theirs == default else theirs,
-                meaning=meanings.get(field_name, ""),
-            )
-        )
+    path = Path(spec.origin)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     return PaperSource(
         name=name,
         text=ast.get_docstring(tree) or "",
         needs_torch=any(_needs_torch(name) for name in _imported(tree)),
-        settings=tuple(settings),
+        settings=_settings(path, "Config"),
     )
 
 
-def _inherited(config: ast.ClassDef, published: dict[str, str]) -> list[Setting]:
-    """The settings of the paper that this one changes, whose Config its own begins with."""
-    for base in config.bases:
-        if isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name):
-            settings = read(base.value.id).settings
-            theirs = [published.get(setting.name, setting.default) for setting in settings]
-            return [
-                replace(setting, published=None if value == setting.default else value)
-                for setting, value in zip(settings, theirs, strict=True)
-            ]
-    return []
+def _settings(path: Path, class_name: str) -> tuple[Setting, ...]:
+    """The fields of a dataclass of settings, those of the class that it extends first."""
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    config = next(
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name
+    )
+    meanings = {**_attributes(ast.get_docstring(config) or ""), **_comments(source, config)}
+    own = [
+        Setting(
+            name=name,
+            kind=ast.unparse(field.annotation),
+            default="" if field.value is None else ast.unparse(field.value),
+            published=None,
+            meaning=meanings.get(name, ""),
+        )
+        for name, field in _fields(config)
+    ]
+    inherited = [setting for base in config.bases for setting in _settings(*_found(tree, base))]
+    published = _published(config)
+    theirs = [published.get(setting.name, setting.default) for setting in (*inherited, *own)]
+    return tuple(
+        replace(setting, published=None if value == setting.default else value)
+        for setting, value in zip((*inherited, *own), theirs, strict=True)
+    )
+
+
+def _found(tree: ast.Module, base: ast.expr) -> tuple[Path, str]:
+    """The file and the name of a class that a Config extends: `Name`, or `module.Name`."""
+    module, _, class_name = ast.unparse(base).rpartition(".")
+    wanted = module or class_name
+    package = next(
+        node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and wanted in (alias.name for alias in node.names)
+    )
+    assert package is not None
+    _, *rest = package.split(".")
+    return ROOT.joinpath(*rest, module).with_suffix(".py"), class_name
 
 
 @cache

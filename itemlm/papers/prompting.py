@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
+from itemlm.config import check_at_least, check_share
 from itemlm.data.dataset import Dataset
 from itemlm.data.event_texts import event_texts
 from itemlm.data.vocabulary import Vocabulary
@@ -39,51 +40,42 @@ SOMEBODY = "somebody"  # how a user is written who stays unnamed
 VOCABULARY_TEXTS = 50_000  # from which a fresh model learns its sub-words
 
 
-class Settings(Protocol):
-    """The fields of a Config that say what is learned, how, and by which language model."""
+@dataclass(frozen=True, kw_only=True)
+class PromptConfig:
+    """The settings of every paper that asks a language model in words."""
 
-    @property
-    def lm(self) -> str: ...
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def candidates(self) -> int: ...
-    @property
-    def answers(self) -> int: ...
-    @property
-    def hidden(self) -> float: ...
-    @property
-    def length(self) -> int: ...
-    @property
-    def limit(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def blocks(self) -> int: ...
-    @property
-    def heads(self) -> int: ...
-    @property
-    def inner(self) -> int: ...
-    @property
-    def vocabulary(self) -> int: ...
-    @property
-    def dropout(self) -> float: ...
-    @property
-    def beams(self) -> int: ...
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def patience(self) -> int: ...
-    @property
-    def validate_every(self) -> int: ...
-    @property
-    def validation_questions(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
+    lm: str = "fresh"  # a small T5 of the sizes below, or the name or path of a pretrained one
+    sequential: int = 2  # examples of this family of prompts per user and epoch
+    direct: int = 1  # likewise; 0 leaves it out
+    prompt: str = "next"  # of the sequential family: how a fitted model is asked
+    candidates: int = 10  # items to choose from, in prompts that name some
+    answers: int = 10  # items that an answer lists, where a prompt lets it; 1 in the papers
+    hidden: float = 0.2  # share of the examples that do not name the user
+    length: int = 20  # most recent items read
+    limit: int = 256  # tokens of a prompt
+    width: int = 64  # of a fresh model, in all layers
+    blocks: int = 2  # of a fresh model's encoder and decoder each
+    heads: int = 4  # of its attention
+    inner: int = 256  # width inside its feed-forward layers
+    vocabulary: int = 2000  # sub-words of a fresh model, besides new tokens
+    dropout: float = 0.1  # everywhere in a fresh model
+    beams: int = 20  # candidates kept at each step of the search
+    epochs: int = 40  # at most, and the length of the learning rate's schedule
+    patience: int = 5  # validations without a better NDCG@10
+    validate_every: int = 5  # epochs
+    validation_questions: int = 2000  # a sample: beam search takes its time
+    batch_size: int = 64  # examples
+    learning_rate: float = 2e-3  # the highest
+    weight_decay: float = 0.01  # of AdamW
+
+    def __post_init__(self) -> None:
+        sizes = ("length", "width", "blocks", "heads", "inner", "candidates", "answers")
+        counts = ("sequential", "beams", "epochs", "patience", "validate_every")
+        check_at_least(self, 1, *sizes, *counts, "validation_questions", "batch_size")
+        check_at_least(self, 2, "limit")
+        check_at_least(self, 300, "vocabulary")
+        check_at_least(self, 0, "direct")
+        check_share(self, "dropout", "hidden")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +103,7 @@ def whole_words(lm: LanguageModel) -> WholeWords:
 def learned(
     asking: Asking,
     dataset: Dataset,
-    config: Settings,
+    config: PromptConfig,
     run: Run,
     *,
     families: Mapping[str, int],
@@ -179,7 +171,7 @@ def learned(
     return recommender
 
 
-def restored_asking(asking: Asking, saved: Saved, config: Settings) -> Prompted:
+def restored_asking(asking: Asking, saved: Saved, config: PromptConfig) -> Prompted:
     """The recommender back from its saved parts."""
     items, users = names_in(saved.documents)
     own = {name: part for name, part in saved.state.items() if ".model." in name}
@@ -190,14 +182,15 @@ def restored_asking(asking: Asking, saved: Saved, config: Settings) -> Prompted:
     return recommender
 
 
-def question(folder: str, name: str) -> Callable[[str, str], str]:
-    """What asks for the next item in the words of a prompt; people without a past are asked about
-    in the words of the first prompt of the direct family.
+def question(folder: str, name: str, *, direct: bool) -> Callable[[str, str], str]:
+    """What asks for the next item in the words of a prompt.
 
     Args:
         folder: of a paper's prompts.
         name: of a prompt of its sequential family, seen or unseen in training, that has no other
             blanks than the user and the history.
+        direct: whether people without a past are asked about in the words of the first prompt of
+            the direct family, which then has to be learned.
 
     Raises:
         UnknownName: if there is no such prompt.
@@ -209,7 +202,7 @@ def question(folder: str, name: str) -> Callable[[str, str], str]:
     chosen, without = found[name], prompts(f"{folder}/direct", FIELDS)[0]
 
     def ask(user: str, history: str) -> str:
-        prompt = chosen if history else without
+        prompt = without if direct and not history else chosen
         return prompt.question({"user": user or SOMEBODY, "history": history})
 
     return ask
@@ -221,7 +214,7 @@ def _asking(
     items: Sequence[str],
     users: Vocabulary,
     catalog: Catalog,
-    config: Settings,
+    config: PromptConfig,
 ) -> Prompted:
     spelled = spelling(items, lm)
     return Prompted(
@@ -232,11 +225,13 @@ def _asking(
         users,
         config,
         worded=Worded(lm, config.limit, asking.numbered),
-        ask=question(asking.folder, config.prompt),
+        ask=question(asking.folder, config.prompt, direct=config.direct > 0),
     )
 
 
-def _material(dataset: Dataset, config: Settings, items: Sequence[str], reviews: str) -> Material:
+def _material(
+    dataset: Dataset, config: PromptConfig, items: Sequence[str], reviews: str
+) -> Material:
     column = title_column(dataset.catalog)
     titles = [] if column is None else [str(t or "") for t in dataset.catalog[column].to_list()]
     return Material(

@@ -83,13 +83,16 @@ class Prompted(CodeBeam):
         return self.worded.batch(self.questions(batch)).to(device)
 
     @torch.inference_mode()
-    def answer(self, asks: Sequence[str], limit: int = 32) -> list[str]:
+    def answer(self, asks: str | Sequence[str], limit: int = 32) -> list[str]:
         """What the model says to any questions, the likeliest token at a time.
 
         Args:
-            asks: questions in words; items and users as their names.
+            asks: questions in words, or one; items and users as their names.
             limit: tokens of an answer.
         """
+        asks = [asks] if isinstance(asks, str) else asks
+        if not asks:
+            return []
         lm = self.writer.language_model
         device = next(iter(lm.parameters())).device
         every = torch.arange(len(lm.words), device=device)

@@ -25,13 +25,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from itemlm.config import check_at_least, check_share
+from itemlm.config import check_at_least
 from itemlm.data.dataset import Dataset
 from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.spelling import number_names
 from itemlm.lm.worded import OUTSIDE, WholeWords
 from itemlm.nn.graph import neighbors, propagated
-from itemlm.papers.prompting import WORDS, Asking, learned, question, restored_asking
+from itemlm.papers.prompting import WORDS, Asking, PromptConfig, learned, question, restored_asking
 from itemlm.recommender import Saved
 from itemlm.retrieve.prompted import Prompted, names_in, user_names
 from itemlm.tokenize.sequential import numbers
@@ -43,47 +43,19 @@ OTHER_TASKS = SOFT[3:]  # than recommending by a history, whose prompts need not
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(PromptConfig):
     """Settings of ELMRec."""
 
     steps: int = 4  # along the edges of the graph
     strength: float = 1.0  # of the vectors of nodes, as a share of those of tokens
     graph: Literal["all", "others"] = "all"  # or not in histories, whose words are counted instead
-    lm: str = "fresh"  # a small T5 of the sizes below, or the name or path of a pretrained one
-    sequential: int = 2  # examples of this family per user and epoch
-    direct: int = 1  # likewise; 0 leaves it out
-    explanation: int = 1  # likewise, where there are explanations
+    explanation: int = 1  # examples of this family per user and epoch, where there are any
     reviews: str = ""  # a file with user_id, item_id and explanation
-    prompt: str = "next"  # of the sequential family: how a fitted model is asked
-    candidates: int = 10  # items to choose from, in prompts that name some
-    answers: int = 10  # items that an answer lists, where a prompt lets it; 1 in the paper
-    hidden: float = 0.2  # share of the examples that do not name the user
-    length: int = 20  # most recent items read
-    limit: int = 256  # tokens of a prompt
-    width: int = 64  # of a fresh model, in all layers
-    blocks: int = 2  # of a fresh model's encoder and decoder each
-    heads: int = 4  # of its attention
-    inner: int = 256  # width inside its feed-forward layers
-    vocabulary: int = 2000  # sub-words of a fresh model
-    dropout: float = 0.1  # everywhere in a fresh model
-    beams: int = 20  # candidates kept at each step of the search
-    epochs: int = 40  # at most, and the length of the learning rate's schedule
-    patience: int = 5  # validations without a better NDCG@10
-    validate_every: int = 5  # epochs
-    validation_questions: int = 2000  # a sample: beam search takes its time
-    batch_size: int = 64  # examples
-    learning_rate: float = 2e-3  # the highest
-    weight_decay: float = 0.01  # of AdamW
 
     def __post_init__(self) -> None:
-        sizes = ("length", "width", "blocks", "heads", "inner", "candidates", "answers")
-        counts = ("sequential", "beams", "epochs", "patience", "validate_every")
-        check_at_least(self, 1, *sizes, *counts, "validation_questions", "batch_size")
-        check_at_least(self, 2, "limit")
-        check_at_least(self, 300, "vocabulary")
-        check_at_least(self, 0, "steps", "strength", "direct", "explanation")
-        check_share(self, "dropout", "hidden")
-        question("elmrec", self.prompt)
+        super().__post_init__()
+        check_at_least(self, 0, "steps", "strength", "explanation")
+        question("elmrec", self.prompt, direct=self.direct > 0)
 
     @classmethod
     def as_published(cls) -> Config:

@@ -21,12 +21,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlm.config import check_at_least, check_share
+from itemlm.config import check_at_least
 from itemlm.data.dataset import Dataset
 from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.spelling import code_texts, number_names
 from itemlm.lm.worded import counted
-from itemlm.papers.prompting import Asking, learned, question, restored_asking, whole_words
+from itemlm.papers.prompting import (
+    Asking,
+    PromptConfig,
+    learned,
+    question,
+    restored_asking,
+    whole_words,
+)
 from itemlm.papers.stages import semantic_ids
 from itemlm.recommender import Saved
 from itemlm.retrieve.prompted import Prompted
@@ -39,47 +46,19 @@ TITLE_WORDS = 6  # of an item that is written as its title
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(PromptConfig):
     """Settings of How to Index."""
 
     tokenizer: str = "collaborative+independent"  # or another of `itemlm tokenize fit`
     encoder: str = "lsa"  # of items, for tokenizers of vectors
     levels: int = 3  # codes with meaning, for tokenizers that can choose
     codes: int = 256  # per level, likewise; items of a collaborative cluster that is not cut
-    lm: str = "fresh"  # a small T5 of the sizes below, or the name or path of a pretrained one
-    sequential: int = 2  # examples of this family per user and epoch
-    direct: int = 1  # likewise; 0 leaves it out
-    prompt: str = "next"  # of the sequential family: how a fitted model is asked
-    candidates: int = 10  # items to choose from, in prompts that name some
-    answers: int = 10  # items that an answer lists, where a prompt lets it; 1 in the paper
-    hidden: float = 0.2  # share of the examples that do not name the user
-    length: int = 20  # most recent items read
-    limit: int = 256  # tokens of a prompt
-    width: int = 64  # of a fresh model, in all layers
-    blocks: int = 2  # of a fresh model's encoder and decoder each
-    heads: int = 4  # of its attention
-    inner: int = 256  # width inside its feed-forward layers
-    vocabulary: int = 2000  # sub-words of a fresh model, besides the codes
-    dropout: float = 0.1  # everywhere in a fresh model
-    beams: int = 20  # candidates kept at each step of the search
-    epochs: int = 40  # at most, and the length of the learning rate's schedule
-    patience: int = 5  # validations without a better NDCG@10
-    validate_every: int = 5  # epochs
-    validation_questions: int = 2000  # a sample: beam search takes its time
-    batch_size: int = 64  # examples
-    learning_rate: float = 2e-3  # the highest
-    weight_decay: float = 0.01  # of AdamW
 
     def __post_init__(self) -> None:
-        sizes = ("levels", "codes", "length", "width", "blocks", "heads", "inner", "candidates")
-        counts = ("answers", "sequential", "beams", "epochs", "patience", "validate_every")
-        check_at_least(self, 1, *sizes, *counts, "validation_questions", "batch_size")
-        check_at_least(self, 2, "limit")
-        check_at_least(self, 300, "vocabulary")
-        check_at_least(self, 0, "direct")
-        check_share(self, "dropout", "hidden")
+        super().__post_init__()
+        check_at_least(self, 1, "levels", "codes")
         check_tokenizer(self.tokenizer)
-        question("p5", self.prompt)
+        question("p5", self.prompt, direct=self.direct > 0)
 
     @classmethod
     def as_published(cls) -> Config:

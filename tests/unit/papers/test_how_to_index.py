@@ -38,6 +38,8 @@ def dataset():
 def test_titles_are_told_apart_and_none_begins_another():
     found = titles(["red soap", "red soap", "red", None, "oil [new]"])
     assert found == ["[red soap]", "[red soap 2]", "[red]", "[untitled]", "[oil (new)]"]
+    numbered = ["toy story", "toy story 2", "toy story", "toy story"]
+    assert titles(numbered) == ["[toy story]", "[toy story 2]", "[toy story 3]", "[toy story 4]"]
 
 
 def test_sequential_numbers_follow_training_histories():

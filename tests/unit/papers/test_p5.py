@@ -24,9 +24,9 @@ TINY = {
 
 
 def dataset(users=20):
-    """Each user takes three items, and rates the first of them 5 and the others 1."""
+    """Each user takes three of six items, and rates those with an even number 5, the others 1."""
     rows = [
-        (f"u{u}", f"i{(u + s) % 6}", s, 5.0 if s == 0 else 1.0)
+        (f"u{u}", f"i{(u + s) % 6}", s, 1.0 if (u + s) % 2 else 5.0)
         for u in range(users)
         for s in range(3)
     ]
@@ -49,11 +49,11 @@ def test_it_learns_to_answer_other_questions_than_which_item():
     model = itemlm.fit(
         "p5", dataset(60), quiet=True, device="cpu", sequential=1, direct=0, rating=10, **settings
     )
-    verdicts = model.answer(
-        ["does user_1 like or dislike 10 ?", "does user_2 like or dislike 11 ?"]
-    )
-    assert set(verdicts) <= {"like", "dislike"}
-    assert model.answer([f"which rating does user_{u} give 12 ?" for u in range(4)], limit=4)
+    names = [model.items.texts[row] for row in model.catalog.items.rows(["i0", "i1"])]
+    asks = [f"does user_{user} like or dislike {name} ?" for user in range(60) for name in names]
+    truth = ["like", "dislike"] * 60  # a rating is the item's here, whoever takes it
+    right = [said == true for said, true in zip(model.answer(asks), truth, strict=True)]
+    assert sum(right) > 0.9 * len(asks)
 
 
 def test_a_fitted_model_can_be_asked_in_unseen_words():
@@ -64,8 +64,11 @@ def test_a_fitted_model_can_be_asked_in_unseen_words():
         f"user_{list(model.users.ids).index('u3')} took {first} {second} . next ?",
         "which item suits somebody ?",
     ]
-    model.ask = question("p5", "continue")
+    model.ask = question("p5", "continue", direct=False)
     assert model.questions(batch)[0].startswith("so far user_")
+    assert model.questions(batch)[1].startswith(
+        "so far somebody"
+    )  # as no direct prompt was learned
     assert len(model.recommend(Query(user="u3", history=["i1"]), k=3)) == 3
 
 
