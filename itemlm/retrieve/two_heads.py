@@ -96,6 +96,28 @@ class TwoHeads(Recommender):
         return self.dense.state()
 
 
+def fair_lift(known_QK: FloatArray, new_QK: FloatArray, share: float) -> float:
+    """What to add to the scores of new items, so that they get a share of the first K places.
+
+    Args:
+        known_QK, new_QK: the best K scores of known and of new items for each query, -inf where
+            there are fewer.
+        share: of all places together.
+
+    Returns:
+        0 where they get as much by themselves, and never less than 0.
+    """
+    places = known_QK.shape[1]
+    # The worst new item that is to be listed takes the place of a known one: item j of the new
+    # ones pushes out the known item in place K + 1 - j, so this is the lift at which it comes in.
+    needed_QK = np.sort(known_QK, axis=1) - -np.sort(-new_QK, axis=1)
+    needed_X = np.sort(needed_QK[np.isfinite(new_QK) & np.isfinite(known_QK)], axis=None)
+    wanted = round(share * places * len(known_QK))
+    if not wanted or not len(needed_X):
+        return 0.0
+    return max(0.0, float(needed_X[min(wanted, len(needed_X)) - 1]))
+
+
 def _each_once(rows_BC: IntArray) -> IntArray:
     """The rows of each query in ascending order, with -1 in place of repetitions."""
     sorted_BC = np.sort(rows_BC, axis=1)

@@ -11,6 +11,7 @@ from itemlm.encode.attributes import Attributes
 from itemlm.papers.generative.duet import BothHeads, Config, Duet, _recommender
 from itemlm.papers.stages import Codes
 from itemlm.recommender import Catalog
+from itemlm.retrieve.two_heads import fair_lift
 from itemlm.sample.next_items import SequenceBatch
 from itemlm.types import QueryBatch
 
@@ -41,7 +42,7 @@ def test_an_item_is_the_sum_of_its_views(model):
     views_ND = model.from_text(model.texts_NX) + model.from_attributes.weight[0]
     expected_ND = views_ND + model.own.weight
     expected_ND[NO_EVENTS] = views_ND[NO_EVENTS]  # has not learned a vector of its own
-    torch.testing.assert_close(model.eval().item_vectors(), expected_ND)
+    torch.testing.assert_close(model.eval().item_vectors()[:, :-1], expected_ND)
 
 
 def test_an_item_without_events_is_not_taught_to_be_wrong(model):
@@ -51,14 +52,14 @@ def test_an_item_without_events_is_not_taught_to_be_wrong(model):
     state_D = model(window([0, 1], [1, 2]), items_ND)[0, 1].detach()
     loss = objective(model, window([0, 1], [-1, 2]))["softmax"].detach()
     # Cross-entropy of item 2 among the five items with events; that of row 5 is not in the sum.
-    logits_W = items_ND[:NO_EVENTS] @ state_D
+    logits_W = items_ND[:NO_EVENTS, :-1] @ state_D
     assert float(loss) == pytest.approx(float(logits_W.logsumexp(0) - logits_W[2]), abs=1e-5)
 
 
 def test_hidden_vectors_leave_text_and_attributes(model):
     model.hidden = 1.0
     torch.testing.assert_close(
-        model.train().item_vectors(),
+        model.train().item_vectors()[:, :-1],
         model.from_text(model.texts_NX) + model.from_attributes.weight[0],
     )
 
@@ -67,14 +68,43 @@ def test_a_score_is_the_vectors_and_the_weighted_log_probability_of_the_codes(mo
     model.eval()
     model.code_score = 0.5
     histories = SequenceBatch(torch.tensor([[3, 4]]), torch.tensor([2]), torch.full((1, 2), -1))
-    state_D = model.last_states(histories)[0]
+    state_D = model.last_states(histories)[0, :-1]
     first_V = model.decoder.read(state_D[None], 1)[0][0, 0].log_softmax(-1)
     written = model.decoder.read(state_D[None], 1)[1]
     zero_11 = torch.zeros(1, 1, dtype=torch.long)
     second_V = model.decoder.write(written, zero_11, zero_11 + 1)[0, 0].log_softmax(-1)
     # Item 3 has the codes (1, 1).
-    expected = model.item_vectors()[3] @ state_D + 0.5 * (first_V[1] + second_V[1])
+    expected = model.item_vectors()[3, :-1] @ state_D + 0.5 * (first_V[1] + second_V[1])
     torch.testing.assert_close(model.score(histories, torch.tensor([[3]]))[0, 0], expected)
+
+
+def test_the_lift_is_added_to_the_scores_of_new_items(model):
+    histories = SequenceBatch(torch.tensor([[3, 4]]), torch.tensor([2]), torch.full((1, 2), -1))
+    rows_BC = torch.tensor([[2, NO_EVENTS]])
+    plain_BC = model.eval().score(histories, rows_BC)
+    model.lift.fill_(1.5)
+    lifted_BC = model.eval().score(histories, rows_BC)
+    torch.testing.assert_close(lifted_BC, plain_BC + torch.tensor([[0.0, 1.5]]))
+    dense_BN = model.last_states(histories) @ model.item_vectors().T
+    model.lift.fill_(0.0)
+    plain_BN = model.eval().last_states(histories) @ model.item_vectors().T
+    assert (dense_BN - plain_BN)[0].tolist() == pytest.approx([0, 0, 0, 0, 0, 1.5], abs=1e-5)
+
+
+def test_new_items_get_the_places_that_their_number_asks_for():
+    # 5, 4 and 3 stand in a list of three. The first new item takes the last place at a lift of
+    # 3 - 4.5, the second the middle one at 4 - 2, the third the first one at 5 - 1.
+    known, new = np.array([[4.0, 5.0, 3.0]]), np.array([[1.0, 4.5, 2.0]])
+    assert fair_lift(known, new, 1 / 3) == 0.0  # it is there without
+    assert fair_lift(known, new, 2 / 3) == 2.0
+    assert fair_lift(known, new, 1.0) == 4.0
+    assert fair_lift(known, new, 0.0) == 0.0
+    assert fair_lift(known, np.full((1, 3), -np.inf), 1.0) == 0.0
+    rng = np.random.default_rng(0)
+    known, new = rng.normal(size=(200, 10)), rng.normal(size=(200, 10)) - 3
+    lift = fair_lift(known, new, 0.3) + 1e-9
+    best = np.argsort(-np.concatenate([known, new + lift], axis=1), axis=1)[:, :10]
+    assert (best >= 10).mean() == pytest.approx(0.3)
 
 
 def test_candidates_of_either_head_are_ranked_by_both(model):
