@@ -35,15 +35,11 @@ Z_95 = 1.96
 
 
 def new_searches(dataset: Dataset, learned: int, seed: int) -> Searches:
-    """At most one search per item that is not among the `learned` ones that fitting makes of it."""
+    """At most one search per item that fitting, which makes `learned` per item, learns of none."""
     before = search_queries(dataset.catalog, learned, seed)
     after = search_queries(dataset.catalog, learned + 1, seed)
-    return Searches.of(
-        [
-            [query for query in more if query not in set(fewer)][:1]
-            for fewer, more in zip(before, after, strict=True)
-        ]
-    )
+    known = {query for queries in before for query in queries}
+    return Searches.of([[query for query in more if query not in known][:1] for more in after])
 
 
 def recalls(model: TopK, queries: QueryBatch, answer_Q: IntArray) -> dict[str, dict[str, float]]:

@@ -50,7 +50,8 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "apao": SMALL,
     "ttds": {"epochs": 14, "tower_epochs": 5, "refreshes": 3, "validate_every": 7},
     "onerec": {"session": 3, "experts": 4, "blocks": 1, "epochs": 8},
-    "mender": {"reader": "vectors", "epochs": 16, "validate_every": 4},
+    # It encodes every phrase that a preference may name, so only word statistics are quick enough.
+    "mender": {"encoder": "lsa", "reader": "vectors", "epochs": 16, "validate_every": 4},
     "human_priors": {"epochs": 16, "validate_every": 4},
     "human_priors:one": {"epochs": 16, "validate_every": 4, "category": False, "interest": False},
     "setrec": {"epochs": 20, "validate_every": 2},
@@ -77,7 +78,7 @@ def settings_of(name: str, encoder: str) -> dict[str, Any]:
 
     config = papers.get(name.partition(":")[0]).Config
     takes_texts = any(field.name == "encoder" for field in fields(config))
-    return {**BUDGETS[name], **({"encoder": encoder} if takes_texts else {})}
+    return {**({"encoder": encoder} if takes_texts else {}), **BUDGETS[name]}
 
 
 def study(data: str, names: list[str], encoder: str, folder: Path) -> dict[str, Any]:
@@ -187,7 +188,11 @@ def main() -> None:
         folder = asked.folder or Path("runs") / "shelf" / asked.data
         found = study(asked.data, names, asked.encoder, folder)
         RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / f"shelf-{asked.data}.json").write_text(json.dumps(found, indent=1) + "\n")
+        card = RESULTS / f"shelf-{asked.data}.json"
+        if card.exists():  # rows of other systems stay
+            before = json.loads(card.read_text())
+            found["rows"] = {**before["rows"], **found["rows"]}
+        card.write_text(json.dumps(found, indent=1) + "\n")
         print("\n".join(table(found)))
     text = PAGE.read_text(encoding="utf-8")
     for path in sorted(RESULTS.glob("shelf-*.json")):

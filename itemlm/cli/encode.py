@@ -38,12 +38,12 @@ def encode(
     """
     import numpy as np
 
-    dataset = open_data(data, items, users, column)
-    vectors_ND = vectors_of(dataset, encoder)
     from itemlm.types import ConfigError
 
     if out.suffix != ".npy":
         raise ConfigError(f"{out} does not end in .npy, as a file of vectors must.")
+    dataset = open_data(data, items, users, column)
+    vectors_ND = vectors_of(dataset, encoder)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(f".{out.name}.partial")
     with aside.open("wb") as file:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from itemlm.data.dataset import Dataset
+    from itemlm.data.vocabulary import Vocabulary
     from itemlm.types import IntArray, TopK
 
 
@@ -106,6 +107,25 @@ def settings_by_model(
             raise UnknownName("paper in this comparison", model, models)
         found.setdefault(model, {})[name] = value
     return found
+
+
+def check_same_items(items: Vocabulary, dataset: Dataset) -> None:
+    """Refuse what was made for other items than those of a dataset, or in another order.
+
+    Raises:
+        DataError: telling how many it knows.
+    """
+    from itemlm.types import DataError
+
+    ids = dataset.items.ids
+    if items.ids.dtype == ids.dtype and items.ids.equals(ids):
+        return
+    known = int((items.rows(ids.to_list()) >= 0).sum())
+    raise DataError(
+        f"the Semantic IDs are of another catalog: they know {known:,} of the {len(ids):,} items "
+        f"of '{dataset.name}', and {len(items):,} in all. Give the data that they are of, or "
+        "make others by `itemlm tokenize append` or `refit`."
+    )
 
 
 def titles(catalog: pl.DataFrame, rows: IntArray) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 from itemlm.cli import tokens_lifecycle
 from itemlm.cli.console import say, show, show_json, table, warn
 from itemlm.cli.encode import vectors_of
-from itemlm.cli.inputs import open_data, titles
+from itemlm.cli.inputs import check_same_items, open_data, titles
 from itemlm.cli.options import (
     ColumnOption,
     DataArgument,
@@ -54,7 +54,7 @@ CategoriesOption = Annotated[
         help="The catalog's column of category paths; found by its name if left out.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 
 
 def _tokenizers(incomplete: str) -> list[str]:
@@ -96,9 +96,10 @@ def fit(
     itemlm tokenize fit demo --codes 64 --tokenizer collaborative+independent --out clusters
     ```
     """
-    from itemlm.tokenize.by_name import Material, item_tokens
+    from itemlm.tokenize.by_name import Material, check_tokenizer, item_tokens
     from itemlm.tokenize.quality import quality
 
+    check_tokenizer(tokenizer)
     dataset = open_data(data, items, users, column)
     vectors_ND = _vectors(dataset, encoder)
     material = Material(
@@ -144,13 +145,12 @@ def report(
     """
     from itemlm.tokenize.quality import quality
 
-    tokens = _tokens(folder)
     if data is None:
-        found = quality(tokens)
+        found = quality(_tokens(folder))
     else:
         dataset = open_data(data, items, users, column)
         found = quality(
-            tokens,
+            _tokens(folder, dataset),
             _vectors(dataset, encoder),
             histories=dataset.sequences,
             categories=_category_names(dataset, categories),
@@ -272,17 +272,25 @@ def browse(
         codes = [int(code) for code in prefix.split(",") if code.strip()]
     except ValueError as error:
         raise typer.BadParameter(f"--prefix is '{prefix}', but is written like 12,7.") from error
-    tokens = _tokens(folder)
-    catalog = open_data(data, items, users, column).catalog
-    names = titles(catalog, np.arange(len(catalog)))
-    show(tree(tokens, names, codes, depth=depth, limit=limit))
+    dataset = open_data(data, items, users, column)
+    names = titles(dataset.catalog, np.arange(len(dataset.catalog)))
+    show(tree(_tokens(folder, dataset), names, codes, depth=depth, limit=limit))
 
 
-def _tokens(folder: Path) -> ItemTokens:
-    """Saved tokens, or those that a run made as one of its stages."""
-    from itemlm.tokenize.tokens import ItemTokens
+def _tokens(folder: Path, dataset: Dataset | None = None) -> ItemTokens:
+    """Saved tokens, or those that a run made as one of its stages.
+
+    Raises:
+        DataError: if they say whose they are, and these are not the items of the dataset.
+    """
+    from itemlm.tokenize.published import Published
+    from itemlm.tokenize.tokens import ITEMS, ItemTokens
 
     of_run = folder / "stages" / "tokens"
+    if dataset is not None and (folder / ITEMS).exists():
+        published = Published.load(folder)
+        check_same_items(published.items, dataset)
+        return published.tokens
     return ItemTokens.load(of_run if of_run.is_dir() else folder)
 
 
@@ -293,6 +301,8 @@ def _vectors(dataset: Dataset, encoder: str) -> FloatArray | None:
     try:
         return vectors_of(dataset, encoder)
     except DataError as error:
+        if encoder != "lsa":  # which somebody asked for
+            raise
         say(f"No text is compared: {error}")
         return None
 

@@ -9,7 +9,7 @@ import typer
 
 from itemlm.cli.console import say, show, show_json
 from itemlm.cli.encode import vectors_of
-from itemlm.cli.inputs import open_data
+from itemlm.cli.inputs import check_same_items, open_data
 from itemlm.cli.options import (
     ColumnOption,
     DataOption,
@@ -24,7 +24,7 @@ OldArgument = Annotated[
     Path, typer.Argument(metavar="TOKENS", help="As published: made by `itemlm tokenize fit`.")
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="The folder to write.", metavar="FOLDER")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 
 
 def append(
@@ -49,7 +49,14 @@ def append(
     ```
     """
     from itemlm.tokenize.published import Published
+    from itemlm.types import ConfigError
 
+    if "lsa" in encoder.split("+"):
+        raise ConfigError(
+            "lsa fits itself anew to every catalog, so new vectors of it cannot be compared with "
+            "those that the IDs were fitted with. Give --encoder a sentence encoder or a .npy file "
+            "that does not change for known items, or use `itemlm tokenize refit`."
+        )
     old = Published.load(tokens)
     dataset = open_data(data, items, users, column)
     new = old.grown(dataset.items, vectors_of(dataset, encoder), seed)
@@ -92,15 +99,20 @@ def refit(
     from itemlm.tokenize.by_name import Material, item_tokens
     from itemlm.tokenize.migration import migrated, migration_map
     from itemlm.tokenize.published import Published
+    from itemlm.types import ConfigError
 
+    if changes is not None and changes.is_dir():
+        raise ConfigError(f"--map is {changes}, which is a folder; name a file.")
     old = Published.load(tokens)
+    if len(old.tokens.levels) < 2:
+        raise ConfigError(f"the IDs in {tokens} have no level with a meaning to fit anew.")
     dataset = open_data(data, items, users, column)
     semantic = old.tokens.levels[:-1]
     material = Material(
         dataset=dataset,
         vectors=lambda: vectors_of(dataset, encoder),
         levels=len(semantic),
-        codes=max(semantic, default=1),
+        codes=max(semantic),
         seed=seed,
     )
     fresh = Published(item_tokens(tokenizer, material), dataset.items)
@@ -141,7 +153,9 @@ def drift(
     old, new = Published.load(before), Published.load(after)
     vectors_ND = None
     if data is not None:
-        vectors_ND = vectors_of(open_data(data, items, users, column), encoder)
+        dataset = open_data(data, items, users, column)
+        check_same_items(new.items, dataset)
+        vectors_ND = vectors_of(dataset, encoder)
     found = compared(old, new, vectors_ND)
     if json:
         show_json(found.to_dict())

@@ -5,6 +5,8 @@ Shapes      B windows, T items, M items to predict, U codes in use on a level, D
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -23,14 +25,14 @@ class AllCodes(Objective):
 
     def forward(self, model: nn.Module, batch: SequenceBatch) -> dict[str, Tensor]:
         """The mean over codes and items, the first of each window among them."""
-        assert isinstance(model, ItemBlocks)
+        blocks = cast(ItemBlocks, model)
         targets_BT = torch.cat([batch.items_BT[:, :1], batch.targets_BT], dim=1)
         is_real_BT = targets_BT >= 0
-        *codes, last_M = model.items.codes_NL[targets_BT[is_real_BT]].unbind(1)
-        *states, last_MD = model.states(batch)[is_real_BT].unbind(1)
-        losses = [cross_entropy(model.written_last(last_MD).float(), last_M)]
+        *codes, last_M = blocks.items.codes_NL[targets_BT[is_real_BT]].unbind(1)
+        *states, last_MD = blocks.states(batch)[is_real_BT].unbind(1)
+        losses = [cross_entropy(blocks.written_last(last_MD).float(), last_M)]
         for state_MD, codes_M, grid, used_U in zip(
-            states, codes, model.written_codes, model.items.used, strict=True
+            states, codes, blocks.written_codes, blocks.items.used, strict=True
         ):
             place_M = torch.searchsorted(used_U, codes_M.contiguous())
             losses.append(chunked_softmax(state_MD.contiguous(), grid(used_U), place_M))

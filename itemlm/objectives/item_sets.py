@@ -6,6 +6,8 @@ Shapes      B windows, T items, M positions with a target, Q queries, N items, W
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -30,18 +32,18 @@ class SetLoss(Objective):
 
     def forward(self, model: nn.Module, batch: SequenceBatch) -> dict[str, Tensor]:
         """Means over queries, targets and numbers."""
-        assert isinstance(model, ItemSets)
-        tokens_NQD = model.compute_items()
-        state_MQD = batch.at_targets(model.states(batch, tokens_NQD))
+        sets = cast(ItemSets, model)
+        tokens_NQD = sets.compute_items()
+        state_MQD = batch.at_targets(sets.states(batch, tokens_NQD))
         targets_M = batch.at_targets(batch.targets_BT)
         # Only items with events can be targets; the others are not learned to be wrong.
-        warm_WQD = tokens_NQD[model.warm_W]
-        place_M = torch.searchsorted(model.warm_W, targets_M)
+        warm_WQD = tokens_NQD[sets.warm_W]
+        place_M = torch.searchsorted(sets.warm_W, targets_M)
         losses = [
             chunked_softmax(state_MD.contiguous(), warm_WD.contiguous(), place_M)
             for state_MD, warm_WD in zip(state_MQD.unbind(1), warm_WQD.unbind(1), strict=True)
         ]
-        lost = model.lost(tokens_NQD, targets_M)
+        lost = sets.lost(tokens_NQD, targets_M)
         return {"set": torch.stack(losses).mean(), "reconstruction": self.reconstruction * lost}
 
 

@@ -83,6 +83,13 @@ class ItemsOnly:
             )
         self.trie, self.end = Trie.build(codes_NL), int(end)
         self._tokens = [torch.as_tensor(tokens).long().cpu() for tokens in tokens_by_level]
+        for level, tokens_C in enumerate(self._tokens):
+            needed = int(codes_NL[:, level].max()) + 1
+            if len(tokens_C) < needed or len(set(tokens_C.tolist()) - {self.end}) < len(tokens_C):
+                raise ConfigError(
+                    f"level {level} needs a token of its own for each of its {needed} codes, "
+                    f"other than the end token {self.end}; {len(tokens_C)} tokens were given."
+                )
         self._start, self._queries = 0, 1
         self._before_FN: IntArray | None = None
         self._used_up: list[IntArray] | None = None

@@ -20,6 +20,7 @@ from torch import Tensor
 from itemlm.recommender import Catalog, Recommender
 from itemlm.retrieve.code_beam import CodeBeam, CodeModel
 from itemlm.retrieve.dot import DotProduct, SequenceModel
+from itemlm.retrieve.exact import ranked
 from itemlm.sample.next_items import SequenceBatch
 from itemlm.types import FloatArray, IntArray, QueryBatch
 
@@ -82,9 +83,9 @@ class TwoHeads(Recommender):
             histories = self.beam.prompts(batch[block], device)
             rows = torch.from_numpy(rows_BC[block].clip(min=0)).to(device)
             scores_BC[block] = self.model.score(histories, rows).float().cpu().numpy()
-        scores_BC[rows_BC < 0] = -np.inf
-        best_BK = np.argsort(-scores_BC, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(rows_BC, best_BK, 1), np.take_along_axis(scores_BC, best_BK, 1)
+        query_C, place_C = np.nonzero(rows_BC >= 0)
+        found_C = (rows_BC[query_C, place_C], scores_BC[query_C, place_C])
+        return ranked(query_C, *found_C, (len(batch), len(self.catalog)), k)
 
     @property
     def parameters(self) -> int:

@@ -10,6 +10,7 @@ Shapes      N items, S semantic levels, P prefixes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from itemlm.tokenize.lookup import prefix_groups
 from itemlm.tokenize.published import Published
 from itemlm.tokenize.quantizer import Quantizer, directions
+from itemlm.tokenize.tokens import ItemTokens
 from itemlm.types import DataError, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -35,9 +37,10 @@ class Drift:
         changed: known items whose codes differ.
         divergence: per semantic level, Jensen-Shannon divergence in bits between the shares of
             items under each prefix: 0 the same use of codes, 1 nothing in common.
-        colliding: share of items whose semantic codes another has too, in both versions.
-        full: prefixes whose last codes are all taken, in both versions.
-        least_room: free last codes under the fullest prefix, in both versions.
+        colliding: share of items that share all codes but the last of their path, in both.
+        full: prefixes whose last codes are all taken, in both; None where new items get no codes
+            beside the others.
+        least_room: free last codes under the fullest prefix, in both; None likewise.
         distance: mean squared distance from what was quantized to its codewords, of known and of
             new items; None without vectors or codebooks.
         far: share of new items farther from their codewords than 95 % of the known ones.
@@ -49,8 +52,8 @@ class Drift:
     changed: int
     divergence: tuple[float, ...]
     colliding: tuple[float, float]
-    full: tuple[int, int]
-    least_room: tuple[int, int]
+    full: tuple[int, int] | None
+    least_room: tuple[int, int] | None
     distance: tuple[float, float | None] | None = None
     far: float | None = None
 
@@ -69,8 +72,9 @@ class Drift:
         table.add_row("gone", "", f"{self.gone:,}")
         table.add_row("known with other codes", "", f"{self.changed:,}")
         table.add_row("sharing all semantic codes", *(f"{share:.2%}" for share in self.colliding))
-        table.add_row("full last levels", *(f"{count:,}" for count in self.full))
-        table.add_row("least room in one", *(f"{count:,}" for count in self.least_room))
+        for name, counts in (("full last levels", self.full), ("least room", self.least_room)):
+            if counts is not None:
+                table.add_row(name, *(f"{count:,}" for count in counts))
         for level, bits in enumerate(self.divergence, start=1):
             table.add_row(f"shift of prefixes, level {level}", "", f"{bits:.4f} bits")
         if self.distance is not None:
@@ -102,7 +106,7 @@ def drift(old: Published, new: Published, vectors_ND: FloatArray | None = None) 
     known_N = row_N >= 0
     before, after = old.tokens.codes_NL, new.tokens.codes_NL
     changed_C = (before[row_N[known_N]] != after[known_N]).any(axis=1)
-    rooms = [_rooms(version.tokens.codes_NL, version.tokens.levels[-1]) for version in (old, new)]
+    rooms = [_rooms(version.tokens) for version in (old, new)]
     distance, far = None, None
     if vectors_ND is not None:
         if len(vectors_ND) != len(new.items):
@@ -117,9 +121,9 @@ def drift(old: Published, new: Published, vectors_ND: FloatArray | None = None) 
             _divergence(before[:, :level], after[:, :level])
             for level in range(1, len(old.tokens.levels))
         ),
-        colliding=(_colliding(before), _colliding(after)),
-        full=(int((rooms[0] == 0).sum()), int((rooms[1] == 0).sum())),
-        least_room=(int(rooms[0].min()), int(rooms[1].min())),
+        colliding=(_colliding(old.tokens), _colliding(new.tokens)),
+        full=_of_both(lambda room_P: int((room_P == 0).sum()), *rooms),
+        least_room=_of_both(lambda room_P: int(room_P.min()), *rooms),
         distance=distance,
         far=far,
     )
@@ -140,15 +144,23 @@ def _bits(share_P: FloatArray, of_P: FloatArray) -> float:
     return float((share_P[used_P] * np.log2(share_P[used_P] / of_P[used_P])).sum())
 
 
-def _colliding(codes_NL: IntArray) -> float:
-    group_N = prefix_groups(codes_NL[:, :-1])
+def _colliding(tokens: ItemTokens) -> float:
+    group_N = prefix_groups(tokens.bodies_NL)
     return float(np.mean(np.bincount(group_N)[group_N] > 1))
 
 
-def _rooms(codes_NL: IntArray, last: int) -> IntArray:
-    """[P] free last codes under each prefix in use."""
-    room_P: IntArray = last - np.bincount(prefix_groups(codes_NL[:, :-1]))
+def _rooms(tokens: ItemTokens) -> IntArray | None:
+    """[P] free last codes under each prefix in use; None where new items get no such codes."""
+    if tokens.quantizer is None:
+        return None
+    room_P: IntArray = tokens.levels[-1] - np.bincount(prefix_groups(tokens.bodies_NL))
     return room_P
+
+
+def _of_both(
+    measure: Callable[[IntArray], int], old_P: IntArray | None, new_P: IntArray | None
+) -> tuple[int, int] | None:
+    return None if old_P is None or new_P is None else (measure(old_P), measure(new_P))
 
 
 def _distances(

@@ -137,6 +137,7 @@ def spread_out(x_ND: Vectors, k: int, rng: np.random.Generator) -> Vectors:
     Each next center is the best of a few candidates, drawn with chances in proportion to their
     squared distance from the centers so far. Stops early when every vector is a center.
     """
+    k = min(k, len(x_ND))
     candidates = 2 + int(math.log(k))
     length_N = np.einsum("nd,nd->n", x_ND, x_ND)
     first = int(rng.integers(len(x_ND)))
@@ -151,6 +152,7 @@ def spread_out(x_ND: Vectors, k: int, rng: np.random.Generator) -> Vectors:
         best = int(after_TN.sum(axis=1, dtype=np.float64).argmin())
         chosen.append(int(drawn_T[best]))
         distance_N = after_TN[best]
+        distance_N[chosen[-1]] = 0  # whatever rounding says
     return x_ND[chosen]
 
 

@@ -107,6 +107,7 @@ def migrated(old: Published, fresh: Published, seed: int = 0) -> tuple[Published
     # 2. Items whose semantic codes are as before keep their last code, others get a free one.
     last = fresh.tokens.levels[-1]
     kept_C = (codes_NS[known] == before_CL[:, :-1]).all(axis=1) & (before_CL[:, -1] < last)
+    kept_C &= before_CL[:, -1] >= 0
     kept, rest = known[kept_C], np.setdiff1d(np.arange(len(row_N)), known[kept_C])
     tokens = fresh.tokens
     levels, parts = tokens.levels, replace(quantizer, codebooks=tuple(codebooks))
@@ -160,7 +161,7 @@ def migration_map(old: Published, new: Published) -> pl.DataFrame:
 def _names(new_C: IntArray, old_C: IntArray, size: int) -> IntArray:
     """[K] what to call each new code: names 0 to K - 1, matched with old ones by shared items."""
     shared_KK = np.zeros((size, size))
-    inside_C = old_C < size
+    inside_C = (old_C >= 0) & (old_C < size)  # -1 where a path had ended
     np.add.at(shared_KK, (new_C[inside_C], old_C[inside_C]), 1)
     # Where nothing is shared, a code rather keeps its name.
     return cheapest_assignment(-shared_KK - 1e-6 * np.eye(size))

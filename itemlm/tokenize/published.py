@@ -26,7 +26,7 @@ from itemlm.data.vocabulary import Vocabulary
 from itemlm.tokenize.tokens import ITEMS, ItemTokens
 from itemlm.types import ArtifactError, ConfigError, FloatArray, IntArray, ItemId
 
-LEAST_SAME = 0.5  # share of known items whose vectors must still get the same first code
+LEAST_SAME = 0.75  # share of known items whose vectors must still get the same first code
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,4 +103,7 @@ class Published:
         new = np.flatnonzero(row_N < 0)
         tokens = self.tokens.append(vectors_ND[new], seed) if len(new) else self.tokens
         row_N[new] = len(self.tokens) + np.arange(len(new))
-        return Published(replace(tokens, codes_NL=tokens.codes_NL[row_N]), items)
+        lineage = tokens.lineage
+        if not len(new) and not np.array_equal(row_N, np.arange(len(self.tokens))):
+            lineage = (*lineage, tokens.ancestor("append"))  # items have left, or moved
+        return Published(replace(tokens, codes_NL=tokens.codes_NL[row_N], lineage=lineage), items)

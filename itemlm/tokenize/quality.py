@@ -165,9 +165,7 @@ def quality(
     """
     items, codes_NL, sizes = len(tokens), tokens.codes_NL, tokens.levels
     prefixes = [prefix_groups(codes_NL[:, :length]) for length in range(len(sizes))]
-    body_NL = codes_NL.copy()
-    body_NL[np.arange(items), tokens.lengths_N - 1] = -1
-    siblings = np.bincount(prefix_groups(body_NL))
+    siblings = np.bincount(prefix_groups(tokens.bodies_NL))
     counts = [
         np.bincount(code_N[code_N >= 0], minlength=size)
         for code_N, size in zip(codes_NL.T, sizes, strict=True)

@@ -65,7 +65,7 @@ def leading_eigenvectors(ties: Ties, k: int, seed: int) -> FloatArray:
     A block of vectors and its products with the matrix span a space that holds the leading
     eigenvectors ever better; the best vectors in it begin the next round (restarted block Krylov).
     """
-    if ties.items <= max(DENSE, 3 * (k + SPARE)):
+    if ties.items <= max(DENSE, DEPTH * (k + SPARE)):  # else the basis would be no smaller
         return _all_eigenvectors(ties @ np.eye(ties.items))[:, :k]
     rng = np.random.default_rng(seed)
     width = k + SPARE

@@ -31,34 +31,35 @@ def spread_ties(
 ) -> IntArray:
     """The codes with the last semantic level assigned anew wherever items tie.
 
-    Among the items that share all codes but the last, each last code is used once if there are
-    enough of them, with the least total squared distance. Other prefixes are not touched.
+    Among the items that share all codes but the last, each last code is then used once at most,
+    with the least total squared distance. Prefixes without ties are not touched, and neither are
+    those with more than K items: these cannot all be told apart here, and would only lose what
+    their last code says.
 
     Args:
         codes_NS: codes as quantized.
         latents: what was quantized, by rows: never asked for many at a time.
         codebooks: codewords of every level.
-        seed: where a prefix has more than K items, they are dealt at random into hands of K, and a
-            code is used once per hand.
+        seed: shuffles items that are quite alike, so that codes say nothing about row order.
     """
     *earlier, codebook_KH = codebooks
     length_K = np.einsum("kh,kh->k", codebook_KH, codebook_KH)
     spread_NS = codes_NS.copy()
-    for hands in _together(_hands(codes_NS, len(codebook_KH), np.random.default_rng(seed))):
-        rows_R = np.concatenate(hands)
+    for groups in _together(_tied(codes_NS, len(codebook_KH), np.random.default_rng(seed))):
+        rows_R = np.concatenate(groups)
         residual_RH = latents(rows_R)
         for earlier_KH, code_R in zip(earlier, codes_NS[rows_R].T, strict=False):
             residual_RH -= earlier_KH[code_R]
         # Squared distance up to a term that depends on the item alone.
         cost_RK = length_K - 2 * (residual_RH @ codebook_KH.T)
-        ends = np.cumsum([len(rows_M) for rows_M in hands])[:-1]
-        for rows_M, cost_MK in zip(hands, np.split(cost_RK, ends), strict=True):
+        ends = np.cumsum([len(rows_M) for rows_M in groups])[:-1]
+        for rows_M, cost_MK in zip(groups, np.split(cost_RK, ends), strict=True):
             spread_NS[rows_M, -1] = cheapest_assignment(cost_MK)
     return spread_NS
 
 
-def _hands(codes_NS: IntArray, k: int, rng: np.random.Generator) -> Iterator[IntArray]:
-    """Rows that share a prefix in which items tie, at most k at a time."""
+def _tied(codes_NS: IntArray, k: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """Rows that share a prefix in which items tie, if there are at most k of them."""
     group_N = prefix_groups(codes_NS)
     prefix_N = prefix_groups(codes_NS[:, :-1])
     tied_N = np.bincount(group_N)[group_N] > 1
@@ -66,14 +67,14 @@ def _hands(codes_NS: IntArray, k: int, rng: np.random.Generator) -> Iterator[Int
     starts = np.searchsorted(prefix_N[by_prefix_N], np.arange(prefix_N.max() + 2))
     for prefix in np.unique(prefix_N[tied_N]):
         rows_M = rng.permutation(by_prefix_N[starts[prefix] : starts[prefix + 1]])
-        for first in range(0, len(rows_M), k):
-            yield rows_M[first : first + k]
+        if len(rows_M) <= k:
+            yield rows_M
 
 
-def _together(hands: Iterator[IntArray]) -> Iterator[list[IntArray]]:
-    """A few hands at a time: of about ROWS_AT_A_TIME rows, for which one product is fast."""
+def _together(groups: Iterator[IntArray]) -> Iterator[list[IntArray]]:
+    """A few groups at a time: of about ROWS_AT_A_TIME rows, for which one product is fast."""
     batch: list[IntArray] = []
-    for rows_M in hands:
+    for rows_M in groups:
         batch.append(rows_M)
         if sum(map(len, batch)) >= ROWS_AT_A_TIME:
             yield batch

@@ -38,6 +38,7 @@ from itemlm.types import ArtifactError, ConfigError, DataError, FloatArray, IntA
 FORMAT = "itemlm item tokens"
 FORMAT_VERSION = 1
 ITEMS = "items.json"
+LARGEST_CODE = 2**31 - 1  # as 32 bits hold it
 SPARE = 8  # free last codes that fitting leaves for later items, even in the largest group
 
 
@@ -86,6 +87,8 @@ class ItemTokens:
                 f"codes must be whole numbers [items, levels] with at least one of each, not "
                 f"{codes.dtype} of shape {codes.shape}."
             )
+        if codes.max() > LARGEST_CODE:
+            raise DataError(f"a code is {codes.max()}, but {LARGEST_CODE} is the most possible.")
         if len(levels) != codes.shape[1]:
             raise DataError(f"codes have {codes.shape[1]} levels, but sizes are given as {levels}.")
         if self.shared and len(set(levels)) > 1:
@@ -129,6 +132,13 @@ class ItemTokens:
         """[N] the codes of each path."""
         lengths_N: IntArray = (self.codes_NL >= 0).sum(axis=1)
         return lengths_N
+
+    @cached_property
+    def bodies_NL(self) -> IntArray:
+        """[N, L] each path without its last code, -1 from there on."""
+        bodies_NL = self.codes_NL.copy()
+        bodies_NL[np.arange(len(self)), self.lengths_N - 1] = -1
+        return bodies_NL
 
     # --- Looking up ---------------------------------------------------------------------------
 

@@ -273,6 +273,7 @@ def _prepare_for_new_items(recommender: TwoHeads, model: Duet, dataset: Dataset,
     batch = histories_before(dataset.sequences, asked_Q, dataset.sequences.offsets[asked_Q + 1])
 
     has_events_N = model.has_events_N.clone()
+    model.lift.zero_()
     model.has_events_N &= torch.from_numpy(~treated_N).to(has_events_N.device)
     model.eval()  # items are computed anew
     rows_QK, known_QK = recommender.dense.topk(

@@ -1,5 +1,6 @@
 """The shelf study: budgets that papers know, and a table that says what was measured."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -65,3 +66,17 @@ def test_only_what_stands_between_the_marks_is_written_anew():
     assert shelf.page(made, CARD) == made
     with pytest.raises(SystemExit, match="has no marks"):
         shelf.page("before", CARD)
+
+
+def test_a_part_of_the_shelf_leaves_the_other_rows(monkeypatch, tmp_path):
+    monkeypatch.setattr(shelf, "RESULTS", tmp_path)
+    monkeypatch.setattr(shelf, "PAGE", tmp_path / "page.md")
+    shelf.PAGE.write_text("<!-- shelf demo: begin -->\n<!-- shelf demo: end -->\n")
+    for names in (["sasrec", "duet"], ["duet", "sasrec"], ["apao", "sasrec"]):
+        made = {name: row(0.05, 0.0) for name in names}
+        monkeypatch.setattr(shelf, "study", lambda *_, rows=made: {"data": "demo", "rows": rows})
+        monkeypatch.setattr(sys, "argv", ["shelf.py", "--data", "demo", "--only", *names])
+        shelf.main()
+    rows = json.loads((tmp_path / "shelf-demo.json").read_text())["rows"]
+    assert set(rows) == {"sasrec", "duet", "apao"}
+    assert shelf.PAGE.read_text().count("| apao |") == 1

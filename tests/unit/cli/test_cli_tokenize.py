@@ -131,4 +131,4 @@ def test_the_ids_of_a_fitted_paper_can_be_browsed(itemlm, data, tmp_path):
 def test_another_catalog_is_refused(itemlm, tokens, tmp_path):
     (tmp_path / "log.csv").write_text("user,item\na,1\nb,2\n")
     result = itemlm("tokenize", "browse", tokens, "--data", "log.csv", exit_code=1)
-    assert "there are 80 items but 2 titles" in result.stderr
+    assert "of the 2 items of 'log', and 80 in all" in result.stderr

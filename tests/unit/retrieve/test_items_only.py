@@ -206,3 +206,11 @@ def test_samples_are_items_that_may_be_recommended(writer, codes_NL):
         seen = set(asked[query : query + 1].item_rows.tolist())
         assert set(rows_K) <= set(np.flatnonzero(allowed_BN[query])) - seen
         assert len(set(rows_K)) > 3
+
+
+@pytest.mark.parametrize(
+    "tokens", [[[5, 6], [7]], [[5, 5], [7, 8]], [[5, 6], [7, 2]]], ids=["few", "twice", "end"]
+)
+def test_every_code_needs_a_token_of_its_own(tokens):
+    with pytest.raises(ConfigError, match="needs a token of its own for each of its 2 codes"):
+        ItemsOnly(np.array([[0, 0], [1, 1]]), tokens, end=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from itemlm.tokenize import kmeans
-from itemlm.tokenize.kmeans import fit_kmeans, means, nearest
+from itemlm.tokenize.kmeans import fit_kmeans, means, nearest, spread_out
 from itemlm.types import ConfigError, DataError
 
 
@@ -144,3 +144,10 @@ def test_bad_input_is_refused_with_a_sentence():
         fit_kmeans(np.zeros((0, 4)), 2, seed=0)
     with pytest.raises(ConfigError, match="at least 1, not 0, 100"):
         fit_kmeans(np.zeros((3, 1)), 0, seed=0)
+
+
+def test_no_more_centers_than_vectors():
+    rng = np.random.default_rng(0)
+    x_ND = rng.normal(size=(30, 4)).astype(np.float32)
+    centers_KD = spread_out(x_ND, 500, rng)
+    assert len(np.unique(centers_KD, axis=0)) == len(centers_KD) == 30

@@ -191,3 +191,34 @@ def test_no_change_is_no_drift_and_strangers_share_nothing():
     assert drift(*apart).changed == 2
     with pytest.raises(DataError, match="3 and 2 levels"):
         drift(old, apart[0])
+
+
+# --- Paths of unequal length ----------------------------------------------------------------------
+
+
+def test_siblings_of_short_paths_are_counted_as_such():
+    # Three items below code 0 and two that have no second code: all but the last code is the same
+    # for the three, and for the two, whose only code tells them apart.
+    old = published("abcde", [[0, 0], [0, 1], [0, 2], [1, -1], [2, -1]], (3, 3))
+    found = drift(old, old)
+    assert found.colliding == (1.0, 1.0)
+    assert found.full is None  # new items get no codes beside these
+    assert found.least_room is None
+
+
+def test_the_end_of_a_path_gives_no_name_to_a_code():
+    # Item b ended after its first code. What its second code is called now is free, so that of
+    # item a keeps its name.
+    old = published("ab", [[0, 1], [1, -1]], (2, 2))
+    fresh = published("ab", [[0, 1, 0], [1, 0, 0]], (2, 2, 2), line([0.0, 1.0], [0.0, 1.0]))
+    old = published("ab", [[0, 1, 0], [1, -1, -1]], (2, 2, 2))
+    new, changes = migrated(old, fresh)
+    assert new.codes_of("a").tolist() == [[0, 1, 0]]
+    assert changes.code_changed == (0.0, 0.5)
+
+
+def test_items_that_only_leave_are_a_step_of_the_lineage():
+    old = fitted()
+    assert old.grown(old.items, vectors()).tokens.lineage == ()
+    some = old.grown(items(*(f"i{row}" for row in range(90))), vectors()[:90])
+    assert [ancestor.fingerprint for ancestor in some.tokens.lineage] == [old.tokens.fingerprint]
