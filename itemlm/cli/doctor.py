@@ -41,9 +41,10 @@ def examine() -> dict[str, Any]:
     """Everything, in types that JSON knows; None where the system does not say."""
     import itemlm
     from itemlm.data import sources
+    from itemlm.data.folder import cache_folder
 
     root = os.environ.get("ITEMLM_DATA")
-    cache = Path(os.environ.get("ITEMLM_CACHE") or Path.home() / ".cache" / "itemlm")
+    cache = cache_folder()
     return {
         "itemlm": itemlm.__version__,
         "python": f"{platform.python_version()} ({sys.executable})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -63,3 +64,8 @@ def write_text(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.partial")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: `$ITEMLM_CACHE`, else `~/.cache/itemlm`."""
+    return Path(os.environ.get("ITEMLM_CACHE") or Path.home() / ".cache" / "itemlm")

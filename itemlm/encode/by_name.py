@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from itemlm.data.dataset import Dataset
+from itemlm.data.folder import cache_folder
 from itemlm.encode import ItemEncoder
+from itemlm.encode.cache import cached
 from itemlm.types import ConfigError, DataError, FloatArray
 
 COLLABORATIVE_WIDTH = 128
@@ -44,6 +46,8 @@ def vectors_of(dataset: Dataset, name: str, seed: int = 0) -> FloatArray:
             Several joined by "+", such as "lsa+collaborative", are put side by side.
         seed: of collaborative vectors.
 
+    Vectors of sentence-transformers models are kept in the cache folder, by content.
+
     Raises:
         DataError: if a file is no matrix of finite numbers with one row per item, or if there is
             nothing to make vectors from.
@@ -62,7 +66,10 @@ def vectors_of(dataset: Dataset, name: str, seed: int = 0) -> FloatArray:
         return vectors_in(Path(name), len(dataset.items))
     from itemlm.text.describe import describe
 
-    return encoder_named(name).encode(describe(dataset))
+    encoder, texts = encoder_named(name), describe(dataset)
+    if name == "lsa":  # which is as quick as reading, and fits itself to the texts
+        return encoder.encode(texts)
+    return cached(encoder, texts, cache_folder() / "vectors")
 
 
 def vectors_in(path: Path, items: int) -> FloatArray:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from itemlm.nn.perceptron import perceptron
+from itemlm.tokenize.gradients import straight_through
 from itemlm.tokenize.kmeans import fit_kmeans
 from itemlm.tokenize.rqvae import nearest_codes
 from itemlm.types import FloatArray
@@ -68,10 +70,10 @@ class TwoViews(nn.Module):
         super().__init__()
         self.sizes = sizes
         hidden, latent = sizes.hidden, sizes.latent
-        self.text_encoder = _perceptron(sizes.text, hidden, latent)
-        self.behavior_encoder = _perceptron(sizes.behavior, hidden, latent)
-        self.text_decoder = _perceptron(latent, hidden, sizes.text)
-        self.behavior_decoder = _perceptron(latent, hidden, sizes.behavior)
+        self.text_encoder = perceptron((sizes.text, hidden, latent))
+        self.behavior_encoder = perceptron((sizes.behavior, hidden, latent))
+        self.text_decoder = perceptron((latent, hidden, sizes.text))
+        self.behavior_decoder = perceptron((latent, hidden, sizes.behavior))
         self.codebooks = nn.ParameterList(
             torch.zeros(sizes.codes, latent) for _ in range(sizes.levels)
         )
@@ -92,8 +94,8 @@ class TwoViews(nn.Module):
             loss = loss + drawn_words + self.sizes.commitment * drawn_residuals
             residual, total = residual - word.detach(), total + word
             codes.append(code)
-        straight_through = latent_BH + (total - latent_BH).detach()
-        return Quantized(torch.stack(codes, dim=-1), straight_through, torch.as_tensor(loss))
+        passed_BH = straight_through(latent_BH, total)
+        return Quantized(torch.stack(codes, dim=-1), passed_BH, torch.as_tensor(loss))
 
     def losses(
         self, text_BD: Tensor, behavior_BE: Tensor, *, quantized: bool
@@ -140,7 +142,3 @@ def contrast(one_BH: Tensor, other_BH: Tensor) -> Tensor:
     cosine_BB = normalize(one_BH, dim=1) @ normalize(other_BH, dim=1).T / TEMPERATURE
     own_B = torch.arange(len(cosine_BB), device=cosine_BB.device)
     return (cross_entropy(cosine_BB, own_B) + cross_entropy(cosine_BB.T, own_B)) / 2
-
-
-def _perceptron(enter: int, hidden: int, leave: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(enter, hidden), nn.ReLU(), nn.Linear(hidden, leave))

@@ -20,6 +20,7 @@ import polars as pl
 from itemlm.data.archive import unpack
 from itemlm.data.dataset import Dataset
 from itemlm.data.download import fetch
+from itemlm.data.folder import cache_folder
 from itemlm.data.sources import amazon2014, movielens
 from itemlm.types import DataError, UnknownName
 
@@ -198,7 +199,7 @@ def _find(source: Source, folder: Path | None) -> Path | None:
 
 def _download(source: Source) -> Path:
     """The folder in the cache, filled from the official home where it is not yet."""
-    cache = Path(os.environ.get("ITEMLM_CACHE") or Path.home() / ".cache" / "itemlm")
+    cache = cache_folder()
     folder = cache / source.name
     if not all((folder / file.name).exists() for file in source.files):
         from rich.console import Console

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import itemlm
+from itemlm.encode.by_name import vectors_of
 from itemlm.encode.cache import cached
 from itemlm.encode.lsa import LSA
 from itemlm.encode.sentence import SentenceTransformerEncoder
@@ -180,3 +182,14 @@ def test_a_pretrained_model_knows_what_words_mean(precision):
     assert np.linalg.norm(couch) == pytest.approx(1, abs=1e-6)
     np.testing.assert_array_equal(couch, couch_again)
     assert couch @ sofa > couch @ lorry + 0.3
+
+
+def test_vectors_by_name_are_kept_in_the_cache_folder(monkeypatch, tmp_path):
+    encoder = Counting("a model")
+    monkeypatch.setenv("ITEMLM_CACHE", str(tmp_path))
+    monkeypatch.setattr("itemlm.encode.by_name.encoder_named", lambda name: encoder)
+    world = itemlm.world(users=20, items=12)
+    first, again = (vectors_of(world.dataset, "a model") for _ in range(2))
+    assert np.array_equal(first, again)
+    assert encoder.calls == 1
+    assert len(list((tmp_path / "vectors").glob("*.npy"))) == 1
