@@ -148,7 +148,7 @@ SETTINGS["how_to_index"] = {
     "length": 5,
     "vocabulary": 600,
     "dropout": 0.0,
-    "epochs": 5,
+    "epochs": 8,
     "validate_every": 20,
     "validation_questions": 200,
     "learning_rate": 3e-3,
