@@ -129,7 +129,7 @@ def _interval(estimate: Any) -> dict[str, float]:
 
 def figure(value: float, sign: str = "") -> str:
     """`.0123`, as in the field's tables."""
-    return f"{value:{sign}.4f}".replace("0.", ".", 1)
+    return f"{value:{sign}.4f}".replace("0.", ".", 1).replace("-", "−")
 
 
 def table(found: Mapping[str, Any]) -> Iterator[str]:
