@@ -228,8 +228,8 @@ class ItemTokens:
             raise ConfigError(
                 f"{new} new items and {taken} known ones have the codes "
                 f"{tuple(new_MS[member].tolist())}, but the last level tells only "
-                f"{self.levels[-1]} items apart. Fit the tokens anew on the whole catalog, or "
-                f"with spare={need} or more to leave room for such a batch."
+                f"{self.levels[-1]} items apart. Fit the tokens anew on the whole catalog, "
+                f"which leaves room again, or from Python with spare={need} or more."
             )
         free_GC = np.argsort(taken_GC, axis=1, kind="stable")
         last_M = free_GC[group_M, rank_M]

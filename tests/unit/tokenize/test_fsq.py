@@ -54,7 +54,8 @@ def test_items_that_are_alike_share_codes_and_little_is_lost():
     tokens = fsq(x, levels=2, codes=240, seed=0)
     assert tokens.levels[:2] == (240, 240)
     assert tokens.quantizer.reconstruction_error(x, tokens.semantic_codes) < 0.3
-    assert quality(tokens, x).agreement[0] > 2 * 10 / len(x)  # twice what chance gives
+    found = quality(tokens, x)
+    assert found.agreement[0] > 5 * found.chance[0]
     assert (tokens.codes_NL == fsq(x, levels=2, codes=240, seed=0).codes_NL).all()
 
 
