@@ -39,6 +39,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Keep a figure and its interval on one line; MkDocs calls this for each page."""
+    joined = re.sub(r"(?<=\d) ± (?=[.\d])", "\u00a0±\u00a0", markdown)
+    return re.sub(r"(?<=\d) (\[[+−.\d]+,) (?=[+−.\d]+\])", "\u00a0\\1\u00a0", joined)
+
+
 def pages() -> dict[str, str]:
     """Every page: its path under docs/, and its Markdown."""
     return {
