@@ -288,7 +288,9 @@ def _prepare_for_new_items(recommender: TwoHeads, model: Duet, dataset: Dataset,
     rows = torch.from_numpy(rows_QK.clip(min=0)).to(has_events_N.device)
     codes_QK = model.code_scores(model.last_states(histories)[:, :-1], rows)
     model.lift.fill_(fair_lift(known_QK, new_QK, share))
-    model.typical.copy_(codes_QK[torch.from_numpy(rows_QK >= 0).to(rows.device)].float().mean())
+    listed_QK = torch.from_numpy(rows_QK >= 0).to(rows.device)
+    if listed_QK.any():
+        model.typical.copy_(codes_QK[listed_QK].float().mean())
     model.eval()
 
 
