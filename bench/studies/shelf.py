@@ -67,8 +67,8 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     },
     "ulmrec": {"epochs": 2, "length": 5, "alignment_epochs": 1},
     "how_to_index": {**PROMPTED, "codes": 500, "epochs": 6, "sequential": 3, "direct": 0},
-    "p5": {**PROMPTED, "epochs": 16},
-    "elmrec": {**PROMPTED, "epochs": 8},
+    "p5": {**PROMPTED, "epochs": 4, "validate_every": 2},
+    "elmrec": {**PROMPTED, "epochs": 4, "validate_every": 2},
 }
 
 
