@@ -26,9 +26,7 @@ def race(name: str, users: int, repeats: int) -> Race:
         bound=(
             "Not reached. Our beam search reads a history once for all beams and codes, in a "
             "transformer of the same small size, so that reading is a large share of both times; "
-            "and SETRec reads 5 tokens an item, TIGER 4 codes. Measured on one thread of a busy "
-            "machine, before SETRec stopped copying its table of tokens for every batch: its times "
-            "are upper bounds."
+            "and SETRec reads 5 tokens an item, TIGER 4 codes."
         ),
         quick={"items": 1000, "repeats": 1},
     )

@@ -10,7 +10,7 @@ import common
 import numpy as np
 import torch
 
-from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder
+from itemlm.nn.code_transformer import DecoderOnly, EncoderDecoder, Shape
 from itemlm.papers.generative.tiger import Config
 from itemlm.retrieve.branches import branches
 from itemlm.retrieve.code_beam import CodeModel, beam_search
@@ -29,7 +29,7 @@ def model() -> DecoderOnly | EncoderDecoder:
     """The same random weights in every process."""
     torch.manual_seed(1)
     published = asked["config"] == "encoder_decoder"
-    shape = (Config.as_published() if published else Config()).shape()
+    shape = Shape.of(Config.as_published() if published else Config())
     kind = EncoderDecoder if published else DecoderOnly
     sizes = [CODES] * codes_NL.shape[1]
     return kind(torch.from_numpy(codes_NL), sizes, histories_BT.shape[1], shape).eval()
