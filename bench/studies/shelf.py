@@ -66,7 +66,11 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         **{"epochs": 12, "blocks": 2, "learning_rate": 0.003, "share": 0.1, "validate_every": 4}
     },
     "ulmrec": {"epochs": 2, "length": 5, "alignment_epochs": 1},
-    "how_to_index": {**PROMPTED, "codes": 500, "epochs": 6, "sequential": 3, "direct": 0},
+    "how_to_index": {
+        **PROMPTED,
+        **{"encoder": "lsa", "codes": 500, "epochs": 4, "validate_every": 2},
+        **{"sequential": 3, "direct": 0},
+    },
     "p5": {**PROMPTED, "epochs": 4, "validate_every": 2},
     "elmrec": {**PROMPTED, "epochs": 4, "validate_every": 2},
 }
