@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,28 @@ from itemlm.types import ConfigError
 Kind = Literal["causal", "seq2seq"]
 
 
+class SizeSettings(Protocol):
+    """The fields of a Config that say how large a fresh model is."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def inner(self) -> int: ...
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Size:
     """Sizes of a fresh model; the defaults train in seconds on a processor."""
@@ -38,6 +60,11 @@ class Size:
     inner: int = 256  # width inside the feed-forward layers
     vocabulary: int = 2000  # tokens at most; 259 are bytes and special ones
     dropout: float = 0.1  # everywhere in a seq2seq model; in attention only in a causal one
+
+    @classmethod
+    def of(cls, config: SizeSettings) -> Size:
+        """The sizes that a paper's settings ask for."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
     def __post_init__(self) -> None:
         for name in ("width", "blocks", "heads", "inner"):

@@ -139,14 +139,7 @@ def learned(
         config.lm,
         kind="seq2seq",
         texts=texts[:VOCABULARY_TEXTS],
-        size=Size(
-            width=config.width,
-            blocks=config.blocks,
-            heads=config.heads,
-            inner=config.inner,
-            vocabulary=config.vocabulary,
-            dropout=config.dropout,
-        ),
+        size=Size.of(config),
         seed=run.seed,
     )
     items = items if coded is None else coded(lm)

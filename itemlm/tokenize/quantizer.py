@@ -10,7 +10,7 @@ Shapes      N vectors, D width, H latent width, S semantic levels, K codes of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,30 +128,18 @@ class Quantizer:
         named: dict[str, np.ndarray[Any, Any]] = {"mean": self.mean_D, "scale": self.scale_D}
         for level, codebook_KH in enumerate(self.codebooks):
             named[f"codebook.{level}"] = codebook_KH
-        for part, layers in (("encoder", self.encoder), ("decoder", self.decoder)):
-            for place, (weight, bias) in enumerate(layers):
-                named[f"{part}.{place}.weight"] = weight
-                named[f"{part}.{place}.bias"] = bias
-        return named
+        return named | layer_arrays("encoder", self.encoder) | layer_arrays("decoder", self.decoder)
 
     @classmethod
     def from_arrays(cls, named: Mapping[str, np.ndarray[Any, Any]]) -> Quantizer:
         """Back from `arrays()`."""
-
-        def layers(part: str) -> tuple[Layer, ...]:
-            count = sum(name.startswith(f"{part}.") for name in named) // 2
-            return tuple(
-                (named[f"{part}.{place}.weight"], named[f"{part}.{place}.bias"])
-                for place in range(count)
-            )
-
         count = sum(name.startswith("codebook.") for name in named)
         return cls(
             mean_D=named["mean"],
             scale_D=named["scale"],
             codebooks=tuple(named[f"codebook.{level}"] for level in range(count)),
-            encoder=layers("encoder"),
-            decoder=layers("decoder"),
+            encoder=layers_in(named, "encoder"),
+            decoder=layers_in(named, "decoder"),
         )
 
 
@@ -189,3 +177,19 @@ def perceptron(layers: tuple[Layer, ...], x_ND: Vectors) -> Vectors:
             x_ND = np.maximum(x_ND, 0)
         x_ND = x_ND @ weight + bias
     return x_ND
+
+
+def layer_arrays(part: str, layers: Sequence[Layer]) -> dict[str, np.ndarray[Any, Any]]:
+    """Linear layers as named arrays."""
+    named: dict[str, np.ndarray[Any, Any]] = {}
+    for place, (weight, bias) in enumerate(layers):
+        named |= {f"{part}.{place}.weight": weight, f"{part}.{place}.bias": bias}
+    return named
+
+
+def layers_in(named: Mapping[str, np.ndarray[Any, Any]], part: str) -> tuple[Layer, ...]:
+    """Back from `layer_arrays`."""
+    count = sum(name.startswith(f"{part}.") for name in named) // 2
+    return tuple(
+        (named[f"{part}.{place}.weight"], named[f"{part}.{place}.bias"]) for place in range(count)
+    )

@@ -21,7 +21,14 @@ from typing import Any
 import numpy as np
 
 from itemlm.tokenize.kmeans import Vectors, blocks, finite_vectors
-from itemlm.tokenize.quantizer import Layer, directions, frozen, perceptron
+from itemlm.tokenize.quantizer import (
+    Layer,
+    directions,
+    frozen,
+    layer_arrays,
+    layers_in,
+    perceptron,
+)
 from itemlm.types import ConfigError, DataError, FloatArray, IntArray
 
 # Sizes of digits by how many codes they make: the recommendations of Mentzer et al. 2024, table 1,
@@ -152,28 +159,16 @@ class ScalarQuantizer:
             "mean": self.mean_D,
             "scale": self.scale_D,
         }
-        for part in ("encoder", "decoder"):
-            for place, (weight, bias) in enumerate(getattr(self, part)):
-                named[f"{part}.{place}.weight"] = weight
-                named[f"{part}.{place}.bias"] = bias
-        return named
+        return named | layer_arrays("encoder", self.encoder) | layer_arrays("decoder", self.decoder)
 
     @classmethod
     def from_arrays(cls, named: Mapping[str, np.ndarray[Any, Any]]) -> ScalarQuantizer:
         """Back from `arrays()`."""
-
-        def layers(part: str) -> tuple[Layer, ...]:
-            count = sum(name.startswith(f"{part}.") for name in named) // 2
-            return tuple(
-                (named[f"{part}.{place}.weight"], named[f"{part}.{place}.bias"])
-                for place in range(count)
-            )
-
         return cls(
             mean_D=named["mean"],
             scale_D=named["scale"],
-            encoder=layers("encoder"),
-            decoder=layers("decoder"),
+            encoder=layers_in(named, "encoder"),
+            decoder=layers_in(named, "decoder"),
             digits=tuple(named["digits"].tolist()),
         )
 

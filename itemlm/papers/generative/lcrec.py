@@ -111,17 +111,6 @@ class Config:
             learning_rate=5e-5,
         )
 
-    def size(self) -> Size:
-        """The sizes of a fresh model."""
-        return Size(
-            width=self.width,
-            blocks=self.blocks,
-            heads=self.heads,
-            inner=self.inner,
-            vocabulary=self.vocabulary,
-            dropout=self.dropout,
-        )
-
 
 class LCRec(CodeBeam):
     """Writes the codes of items after a prompt; a query with a text is answered as a search.
@@ -177,7 +166,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> LCRec:
     texts = describe(dataset, limit=config.text)
     tasks = {name: prompts_of(f"lcrec/{name}", FIELDS) for name in TASKS}
     words = [*titles, *texts, *(prompt.ask for task in tasks.values() for prompt in task)]
-    lm = language_model(config.lm, kind="causal", texts=words, size=config.size(), seed=run.seed)
+    lm = language_model(config.lm, kind="causal", texts=words, size=Size.of(config), seed=run.seed)
     written = code_texts(codes_NL, lm, shared=tokens.shared)
     lm.add_tokens([START])
     if config.tuning == "lora":

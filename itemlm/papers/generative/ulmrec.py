@@ -114,17 +114,6 @@ class Config:
             learning_rate=1e-4,
         )
 
-    def size(self) -> Size:
-        """The sizes of a fresh model."""
-        return Size(
-            width=self.width,
-            blocks=self.blocks,
-            heads=self.heads,
-            inner=self.inner,
-            vocabulary=self.vocabulary,
-            dropout=self.dropout,
-        )
-
     def letters(self) -> list[str]:
         """How candidates are lettered: a fresh model has tokens of its own for it."""
         letters = LETTERS[: self.candidates]
@@ -226,7 +215,7 @@ def fit(dataset: Dataset, config: Config, run: Run) -> ULMRec:
     users = Users(quantizer, vectors_ND, _titles(base.catalog, config), config)
     # 3. A language model with words for users and for letters.
     lm = language_model(
-        config.lm, kind="causal", texts=users.titles, size=config.size(), seed=run.seed
+        config.lm, kind="causal", texts=users.titles, size=Size.of(config), seed=run.seed
     )
     levels = enumerate(quantizer.levels)
     lm.add_tokens([f"<u{at + 1}.{code}>" for at, size in levels for code in range(size)])
