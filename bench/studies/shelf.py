@@ -65,7 +65,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "lcrec": {
         **{"epochs": 12, "blocks": 2, "learning_rate": 0.003, "share": 0.1, "validate_every": 4}
     },
-    "lcrec:short": {
+    "lcrec:short": {  # for whom half an hour is too long
         **{"epochs": 6, "blocks": 2, "learning_rate": 0.003, "share": 0.1, "validate_every": 3}
     },
     "ulmrec": {"epochs": 2, "length": 5, "alignment_epochs": 1},

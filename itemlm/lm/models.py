@@ -23,31 +23,17 @@ from torch import Tensor
 
 from itemlm.lm.language_model import LanguageModel
 from itemlm.lm.words import learned_words, transformers, words_from_text
+from itemlm.nn.code_transformer import BlockSettings
 from itemlm.types import ConfigError
 
 Kind = Literal["causal", "seq2seq"]
 
 
-class SizeSettings(Protocol):
+class SizeSettings(BlockSettings, Protocol):
     """The fields of a Config that say how large a fresh model is."""
 
     @property
-    def width(self) -> int: ...
-
-    @property
-    def blocks(self) -> int: ...
-
-    @property
-    def heads(self) -> int: ...
-
-    @property
-    def inner(self) -> int: ...
-
-    @property
     def vocabulary(self) -> int: ...
-
-    @property
-    def dropout(self) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,8 @@ from itemlm.sample.next_items import SequenceBatch
 LevelLogits = list[tuple[Tensor, Tensor]]  # per level: logits_MV and the right codes_M
 
 
-class SizeSettings(Protocol):
-    """The fields of a Config that say how large a transformer is."""
+class BlockSettings(Protocol):
+    """The fields of a Config that say how large a transformer of any kind is."""
 
     @property
     def width(self) -> int: ...
@@ -41,13 +41,17 @@ class SizeSettings(Protocol):
     def heads(self) -> int: ...
 
     @property
-    def head_width(self) -> int: ...
-
-    @property
     def inner(self) -> int: ...
 
     @property
     def dropout(self) -> float: ...
+
+
+class ShapeSettings(BlockSettings, Protocol):
+    """Those that say how large a code transformer is."""
+
+    @property
+    def head_width(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,7 @@ class Shape:
     dropout: float = 0.1
 
     @classmethod
-    def of(cls, config: SizeSettings) -> Shape:
+    def of(cls, config: ShapeSettings) -> Shape:
         """The sizes that a paper's settings ask for."""
         return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
