@@ -141,6 +141,7 @@ class Recommender(ABC):
 
     Attributes:
         paper: name in the table of papers, by which a saved folder finds its code.
+        reads_text: whether `Query.text` makes a difference.
         catalog: the items it can recommend.
         config: the settings it was made with, a dataclass.
         card: what is known of its making: data, fingerprint, seconds, metrics.
@@ -149,6 +150,7 @@ class Recommender(ABC):
     """
 
     paper: ClassVar[str] = ""
+    reads_text: ClassVar[bool] = False
     users: Vocabulary | None = None
 
     def __init__(self, catalog: Catalog, config: Any) -> None:

@@ -17,6 +17,8 @@ from itemlm.types import QueryBatch
 class PreferenceBeam(CodeBeam):
     """Over a model that reads a `PreferenceBatch`."""
 
+    reads_text = True
+
     def _histories(self, batch: QueryBatch, device: torch.device) -> PreferenceBatch:  # type: ignore[override]
         texts = [""] * len(batch) if batch.texts is None else list(batch.texts)
         return PreferenceBatch(super()._histories(batch, device), texts)

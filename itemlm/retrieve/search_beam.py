@@ -36,6 +36,8 @@ class SearchBeam(Recommender):
         words_read: of each search, at most.
     """
 
+    reads_text = True
+
     def __init__(
         self,
         paper: str,

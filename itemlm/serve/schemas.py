@@ -45,6 +45,11 @@ Value = (
 )
 
 
+Source = Literal[
+    "model", "model+search", "search", "text", "behavior", "item_to_item", "popularity", "catalog"
+]
+
+
 class Body(BaseModel):
     """A request: unknown keys are refused."""
 
@@ -255,16 +260,7 @@ class RecommendAnswer(Answer):
     ]
     items: list[Recommended]
     model: Annotated[str, Field(description="Name of the model that was asked.")]
-    source: Literal[
-        "model",
-        "model+search",
-        "search",
-        "text",
-        "behavior",
-        "item_to_item",
-        "popularity",
-        "catalog",
-    ]
+    source: Source
     fallback: Fallback | None = None
     scenario: str | None = None
     group: Group | None = None

@@ -122,6 +122,8 @@ class LCRec(CodeBeam):
         config: settings.
     """
 
+    reads_text = True
+
     def __init__(
         self, lm: LanguageModel, written: Sequence[str], catalog: Catalog, config: Config
     ) -> None:

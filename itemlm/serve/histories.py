@@ -1,0 +1,52 @@
+"""Who took what: the data that the service was started with, and the events since then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from itemlm.data.dataset import Dataset
+from itemlm.serve.store.store import Store
+from itemlm.types import ItemId
+
+
+class History:
+    """Histories of people and visits.
+
+    Args:
+        store: holds the events.
+        dataset: what people did before the service was started, if it is known.
+        length: most recent events of each.
+    """
+
+    def __init__(self, store: Store, dataset: Dataset | None, length: int) -> None:
+        self._store, self._dataset, self._length = store, dataset, length
+
+    def of(
+        self, users: Sequence[str], sessions: Sequence[str]
+    ) -> tuple[Mapping[str, Sequence[ItemId]], Mapping[str, Sequence[ItemId]]]:
+        """Items of users and of sessions, oldest first; those without any are absent."""
+        stored = self._store.histories(users, self._length) if users else {}
+        of_session = self._store.session_histories(sessions, self._length) if sessions else {}
+        past = self.before(users)
+        of_user = {
+            user: [*past.get(user, ()), *stored.get(user, ())][-self._length :]
+            for user in {*past, *stored}
+        }
+        return of_user, of_session
+
+    def before(self, users: Sequence[str]) -> dict[str, list[ItemId]]:
+        """What users did in the data of the start; nothing of those who were forgotten."""
+        if self._dataset is None or not users:
+            return {}
+        known = [user for user in users if user in self._dataset.users]
+        forgotten = self._store.is_forgotten(known) if known else set()
+        return {
+            user: list(self._dataset.query(user).history) for user in known if user not in forgotten
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How often each item was taken in the data of the start, by id as text."""
+        if self._dataset is None:
+            return {}
+        pairs = zip(self._dataset.items.ids, self._dataset.item_counts.tolist(), strict=True)
+        return {str(item_id): count for item_id, count in pairs}

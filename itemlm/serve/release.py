@@ -1,0 +1,247 @@
+"""Release: a model and the catalog of now, as one thing that is swapped at once.
+
+Every batch of requests is answered from one release, from its first step to its last, so an answer
+never mixes a new catalog with an old model. A release does not change; item changes make the next
+one, which shares the model's weights and whatever did not change.
+
+Shapes      N items of the live catalog, of which the first are known to the model; A arrived, M
+            stand-ins of each, D width of text vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from itemlm.recommender import Catalog, Recommender
+from itemlm.retrieve.live import Live
+from itemlm.retrieve.vector_index import VectorIndex
+from itemlm.serve.live_table import Fields, applied
+from itemlm.serve.rules.expressions import condition
+from itemlm.serve.text_vectors import TextVectors
+from itemlm.serve.word_search import WordSearch
+from itemlm.text.describe import describe, title_column
+from itemlm.types import BoolArray, DataError, FloatArray, IntArray, ItemId
+
+STAND_INS = 5
+KEPT_FILTERS = 256  # masks of one byte an item
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Release:
+    """A model version over the catalog of now.
+
+    Attributes:
+        name: of the model version.
+        live: answers queries.
+        texts: makes vectors of texts; None where the catalog has none.
+        index: vectors_ND of all items.
+        words: finds items by words; shared by later releases of the same model.
+        counts_N: how often each item was taken, as far as the service knows.
+        codes_NL: the Semantic IDs of the known items; None where the model has none.
+        revision: of the last item change that it holds.
+    """
+
+    name: str
+    live: Live
+    texts: TextVectors | None
+    index: VectorIndex | None
+    words: WordSearch
+    counts_N: IntArray
+    codes_NL: IntArray | None
+    revision: int = 0
+    _masks: dict[str, BoolArray] = field(init=False, default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        recommender: Recommender,
+        counts: Mapping[str, int],
+        *,
+        encoder: str,
+        folder: Path,
+    ) -> Release:
+        """A saved model over the catalog that it was trained on.
+
+        Args:
+            name: of the model version.
+            recommender: the model.
+            counts: how often items were taken, by id as text.
+            encoder: of item texts.
+            folder: where their vectors are kept.
+        """
+        table = recommender.catalog.table
+        texts = TextVectors.of(table, encoder, folder)
+        words = WordSearch()
+        words.put(np.arange(table.height), *_titles_and_texts(table, texts))
+        return cls(
+            name=name,
+            live=Live.of(recommender),
+            texts=texts,
+            index=None if texts is None else VectorIndex(texts.vectors_ND),
+            words=words,
+            counts_N=_counts(recommender.catalog, counts),
+            codes_NL=codes_of(recommender),
+        )
+
+    # --- What is in it --------------------------------------------------------------------------
+
+    @property
+    def catalog(self) -> Catalog:
+        """The items of now; those that have left keep their rows."""
+        return self.live.catalog
+
+    @property
+    def removed_N(self) -> BoolArray:
+        """[N] items that have left."""
+        if self.live.removed_N is None:
+            return np.zeros(len(self.catalog), dtype=bool)
+        return self.live.removed_N
+
+    @cached_property
+    def popularity_N(self) -> FloatArray:
+        """[N] the share of items that are taken less often or as often."""
+        order = np.sort(self.counts_N)
+        share: FloatArray = np.searchsorted(order, self.counts_N, side="right") / len(order)
+        return share
+
+    def titles(self, rows: Sequence[int]) -> list[str]:
+        """What people call the items of these rows."""
+        column = title_column(self.catalog.table) or "item_id"
+        chosen = self.catalog.table[list(rows)]
+        pairs = zip(chosen[column].to_list(), chosen["item_id"].to_list(), strict=True)
+        return [str(item_id if title is None else title) for title, item_id in pairs]
+
+    def fields(
+        self, rows: Sequence[int], names: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Fields of the items of these rows, as JSON can hold them; all of them if None."""
+        table = self.catalog.table
+        wanted = [name for name in names or table.columns if name in table.columns]
+        chosen = table[list(rows)].select(
+            pl.col(name).cast(pl.String) if table.schema[name].is_temporal() else pl.col(name)
+            for name in wanted
+            if name != "item_id"
+        )
+        return [_finite(row) for row in chosen.to_dicts()] if chosen.width else [{} for _ in rows]
+
+    def mask(self, expression: str) -> BoolArray:
+        """[N] the items that meet a filter expression.
+
+        Raises:
+            RuleError: if it cannot be understood.
+        """
+        mask_N = self._masks.get(expression)
+        if mask_N is None:
+            table = self.catalog.table
+            mask_N = self.catalog.matching(condition(expression, table.schema))
+            if len(self._masks) >= KEPT_FILTERS:
+                self._masks.clear()
+            self._masks[expression] = mask_N
+        return mask_N
+
+    # --- What comes next ------------------------------------------------------------------------
+
+    def changed(self, changes: Sequence[tuple[ItemId, Fields | None]], revision: int) -> Release:
+        """With item changes, of which the last has this revision."""
+        removed_N = self.removed_N
+        done = applied(
+            self.catalog.table, self.catalog.items, set(np.flatnonzero(removed_N)), changes
+        )
+        more = len(done.arrived)
+        removed_N = np.append(removed_N, np.zeros(more, dtype=bool))
+        removed_N[done.removed] = True
+        removed_N[done.returned] = False
+        index, live = self.index, self.live
+        stand_ins_AM, similarity_AM = live.stand_ins_AM, live.similarity_AM
+        if done.changed:
+            rows = np.array(done.changed)
+            table = done.table[done.changed]
+            if self.texts is not None and index is not None:
+                index = _with_vectors(index, rows, self.texts.encode(table))
+            stand_ins_AM, similarity_AM = self._stand_ins(index, len(removed_N))
+            self.words.put(rows, *_titles_and_texts(table, self.texts))
+        self.words.remove(np.array(done.removed, dtype=np.int64))
+        catalog = Catalog(done.table) if done.changed else self.catalog
+        return replace(
+            self,
+            live=Live(live.base, catalog, stand_ins_AM, similarity_AM, removed_N),
+            index=index,
+            counts_N=np.append(self.counts_N, np.zeros(more, dtype=np.int64)),
+            revision=revision,
+        )
+
+    def counted(self, counts: Mapping[str, int]) -> Release:
+        """With other counts of how often items were taken, by id as text."""
+        return replace(self, counts_N=_counts(self.catalog, counts))
+
+    def _stand_ins(self, index: VectorIndex | None, items: int) -> tuple[IntArray, FloatArray]:
+        """[A, M] the known items whose texts are most like those of the arrived ones."""
+        known = self.live.known
+        arrived = np.arange(known, items)
+        if index is None or not len(arrived):
+            none_AM = np.full((len(arrived), 1), -1, dtype=np.int64)
+            return none_AM, none_AM.astype(np.float32)
+        is_known_N = np.arange(items) < known
+        vectors_AD = index.vectors(arrived)
+        rows_AM, cosines_AM = index.search(vectors_AD, min(STAND_INS, known), is_known_N)
+        return rows_AM, cosines_AM
+
+
+def _counts(catalog: Catalog, counts: Mapping[str, int]) -> IntArray:
+    return np.array([counts.get(str(item_id), 0) for item_id in catalog.items.ids], dtype=np.int64)
+
+
+def codes_of(recommender: Recommender) -> IntArray | None:
+    """[N, L] the Semantic IDs that a model writes; None where it writes none."""
+    for part in (recommender, getattr(recommender, "beam", None), *_beams(recommender)):
+        codes_NL = getattr(part, "codes_NL", None)
+        if codes_NL is not None:
+            found: IntArray = np.asarray(codes_NL)
+            return found
+    return None
+
+
+def _beams(recommender: Recommender) -> Sequence[Any]:
+    found: Sequence[Any] = getattr(recommender, "beams", ())
+    return found if isinstance(found, list) else ()
+
+
+def _with_vectors(index: VectorIndex, rows: IntArray, vectors_MD: FloatArray) -> VectorIndex:
+    """The index with vectors of some rows, of which those beyond its end follow each other."""
+    is_new = rows >= len(index)
+    if not is_new.all():
+        vectors_ND = index.vectors(np.arange(len(index))).copy()
+        vectors_ND[rows[~is_new]] = vectors_MD[~is_new]
+        index = VectorIndex(vectors_ND)
+    order = np.argsort(rows[is_new])
+    return index.grown(vectors_MD[is_new][order]) if is_new.any() else index
+
+
+def _titles_and_texts(
+    table: pl.DataFrame, texts: TextVectors | None
+) -> tuple[list[str], list[str]]:
+    """What items are found by: their titles (else their ids), and their whole texts."""
+    column = title_column(table) or "item_id"
+    ids = table["item_id"].cast(pl.String)
+    titles = table[column].cast(pl.String).fill_null(ids).to_list()
+    try:
+        whole = describe(table)
+    except DataError:
+        whole = [""] * table.height
+    return titles, whole
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """NaN and infinity are no JSON."""
+    return {
+        name: None if isinstance(value, float) and not np.isfinite(value) else value
+        for name, value in row.items()
+    }
