@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import polars as pl
+
 from itemlm.data.dataset import Dataset
 from itemlm.serve.store.store import Store
 from itemlm.types import ItemId
@@ -43,6 +45,18 @@ class History:
         return {
             user: list(self._dataset.query(user).history) for user in known if user not in forgotten
         }
+
+    def by_month(self, item_id: ItemId) -> dict[str, int]:
+        """How often an item was taken in the data of the start, by the first day of each month."""
+        if self._dataset is None or self._dataset.sequences.timestamps is None:
+            return {}
+        row = int(self._dataset.items.rows([item_id])[0])
+        sequences = self._dataset.sequences
+        assert sequences.timestamps is not None
+        times = sequences.timestamps[sequences.item_rows == row] if row >= 0 else []
+        months = pl.Series(times, dtype=pl.Int64).cast(pl.Datetime("ms")).dt.truncate("1mo")
+        counted = months.dt.date().value_counts(name="count")
+        return {day.isoformat(): count for day, count in counted.iter_rows()}
 
     def counts(self) -> dict[str, int]:
         """How often each item was taken in the data of the start, by id as text."""

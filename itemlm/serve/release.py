@@ -80,7 +80,7 @@ class Release:
         table = recommender.catalog.table
         texts = TextVectors.of(table, encoder, folder)
         words = WordSearch()
-        words.put(np.arange(table.height), *_titles_and_texts(table, texts))
+        words.put(range(table.height), *_titles_and_texts(table, texts))
         return cls(
             name=name,
             live=Live.of(recommender),
@@ -111,6 +111,11 @@ class Release:
         order = np.sort(self.counts_N)
         share: FloatArray = np.searchsorted(order, self.counts_N, side="right") / len(order)
         return share
+
+    @cached_property
+    def parameters(self) -> int:
+        """Numbers that the model learned."""
+        return self.live.parameters
 
     def titles(self, rows: Sequence[int]) -> list[str]:
         """What people call the items of these rows."""
@@ -167,8 +172,8 @@ class Release:
             if self.texts is not None and index is not None:
                 index = _with_vectors(index, rows, self.texts.encode(table))
             stand_ins_AM, similarity_AM = self._stand_ins(index, len(removed_N))
-            self.words.put(rows, *_titles_and_texts(table, self.texts))
-        self.words.remove(np.array(done.removed, dtype=np.int64))
+            self.words.put(done.changed, *_titles_and_texts(table, self.texts))
+        self.words.remove(done.removed)
         catalog = Catalog(done.table) if done.changed else self.catalog
         return replace(
             self,

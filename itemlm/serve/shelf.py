@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from itemlm.data.vocabulary import query_batch
 from itemlm.fitting import load_recommender
@@ -102,12 +103,12 @@ class Shelf:
         """A release if it is in memory."""
         return self._releases.get(name)
 
-    def card(self, name: str) -> dict[str, object]:
+    def manifest(self, name: str) -> dict[str, Any]:
         """What the manifest of a version says, without loading its weights."""
         path = self._folder(name)
         path = path if (path / "manifest.json").exists() else path / "model"
         try:
-            manifest: dict[str, object] = json.loads((path / "manifest.json").read_text("utf-8"))
+            manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ArtifactError(f"model '{name}' cannot be read: {error}.") from error
         return manifest

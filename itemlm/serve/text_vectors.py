@@ -102,4 +102,7 @@ def _fitted(texts: list[str], folder: Path) -> FittedLSA | None:
 
 def _unit(vectors_MD: FloatArray) -> FloatArray:
     length_M1 = np.linalg.norm(vectors_MD, axis=1, keepdims=True)
-    return np.divide(vectors_MD, length_M1, out=np.zeros_like(vectors_MD), where=length_M1 > 0)
+    unit_MD: FloatArray = np.divide(
+        vectors_MD, length_M1, out=np.zeros_like(vectors_MD), where=length_M1 > 0
+    )
+    return unit_MD

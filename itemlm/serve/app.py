@@ -1,0 +1,53 @@
+"""The application: routes and page around a service, behind the HTTP layer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from itemlm import __version__
+from itemlm.serve.http.keys import KeyRing
+from itemlm.serve.http.protect import protect
+from itemlm.serve.http.settings import HttpSettings
+from itemlm.serve.page.routes import page_router
+from itemlm.serve.routes import asking, health, keeping
+from itemlm.serve.service import Service
+
+UPKEEP_EVERY = 300.0  # seconds between looks at what has become old
+
+
+def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
+    """An ASGI application over a service, which it stops when it stops itself."""
+    ring = KeyRing(service.store.keys)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        upkeep = asyncio.create_task(_upkeep(service))
+        yield
+        upkeep.cancel()
+        await asyncio.to_thread(service.stop)
+
+    app = FastAPI(
+        title="itemlm",
+        version=__version__,
+        summary="Recommendations, search and explanations over one catalog.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for part in (asking, keeping, health):
+        app.include_router(part.router)
+
+    app.include_router(page_router(service, ring), include_in_schema=False)
+    protect(app, http or HttpSettings(), ring, service.metrics)
+    return app
+
+
+async def _upkeep(service: Service) -> None:
+    """What has become old is deleted, and popularity is counted anew."""
+    while True:
+        await asyncio.sleep(UPKEEP_EVERY)
+        await service.upkeep()

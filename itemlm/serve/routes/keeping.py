@@ -1,0 +1,152 @@
+"""Routes that keep: events, items, people, models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+
+from itemlm.serve.routes.common import (
+    NAMED,
+    WITH_BODY,
+    ItemPath,
+    Served,
+    UserPath,
+    documented,
+    written,
+)
+from itemlm.serve.schemas import (
+    Event,
+    Events,
+    EventsAnswer,
+    ForgottenAnswer,
+    ItemAnswer,
+    ItemPage,
+    Items,
+    ItemsAnswer,
+    ModelsAnswer,
+    PopularityAnswer,
+    RemovedAnswer,
+    UserAnswer,
+)
+
+router = APIRouter(prefix="/v1")
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(max_length=200)]
+Idempotency = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="The same request sent twice with the same key counts once.",
+    ),
+]
+
+
+@router.post(
+    "/events", response_model=EventsAnswer, responses=documented(WITH_BODY), tags=["events"]
+)
+async def add_events(
+    body: Event | Events, service: Served, idempotency_key: Idempotency = None
+) -> Any:
+    """Tell what happened: one event or many. They are on disk when the answer comes."""
+    events = body.events if isinstance(body, Events) else [body]
+    return written(await service.add_events(events, idempotency_key))
+
+
+@router.post("/items", response_model=ItemsAnswer, responses=documented(WITH_BODY), tags=["items"])
+async def put_items(body: Items, service: Served) -> Any:
+    """Add items or change fields of known ones. Recommendations know them when the answer comes."""
+    return written(await service.put_items(body.items))
+
+
+@router.get("/items", response_model=ItemPage, responses=documented(NAMED), tags=["items"])
+async def list_items(
+    service: Served,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    filter: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Any:
+    """The catalog, page by page."""
+    return written(await service.items(limit, cursor, filter))
+
+
+@router.get(
+    "/items/{item_id:path}/popularity",
+    response_model=PopularityAnswer,
+    responses=documented(NAMED),
+    tags=["items"],
+)
+async def popularity(item_id: ItemPath, service: Served) -> Any:
+    """How often an item was taken, by month."""
+    return written(await service.popularity(item_id))
+
+
+@router.get(
+    "/items/{item_id:path}", response_model=ItemAnswer, responses=documented(NAMED), tags=["items"]
+)
+async def item(
+    item_id: ItemPath,
+    service: Served,
+    model: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+) -> Any:
+    """One item, with its fields and its Semantic ID."""
+    return written(await service.item(item_id, model))
+
+
+@router.delete(
+    "/items/{item_id:path}",
+    response_model=RemovedAnswer,
+    responses=documented(NAMED),
+    tags=["items"],
+)
+async def remove_item(item_id: ItemPath, service: Served) -> Any:
+    """Recommend an item no more. Adding it again brings it back."""
+    return written(await service.remove_item(item_id))
+
+
+@router.get(
+    "/users/{user_id:path}", response_model=UserAnswer, responses=documented(), tags=["people"]
+)
+async def user(
+    user_id: UserPath, service: Served, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """What is kept of a person, newest first."""
+    return written(await service.user(user_id, limit, cursor))
+
+
+@router.delete(
+    "/users/{user_id:path}",
+    response_model=ForgottenAnswer,
+    responses=documented(),
+    tags=["people"],
+)
+async def forget(user_id: UserPath, service: Served) -> Any:
+    """Delete everything that is kept of a person."""
+    return written(await service.forget(user_id))
+
+
+@router.get("/models", response_model=ModelsAnswer, responses=documented(), tags=["models"])
+async def models(service: Served) -> Any:
+    """All model versions, and which one is active."""
+    return written(await service.models())
+
+
+@router.post(
+    "/models/rollback", response_model=ModelsAnswer, responses=documented(NAMED), tags=["models"]
+)
+async def rollback(service: Served) -> Any:
+    """Let the version before answer again."""
+    return written(await service.rollback())
+
+
+@router.post(
+    "/models/{name}/activate",
+    response_model=ModelsAnswer,
+    responses=documented(NAMED),
+    tags=["models"],
+)
+async def activate(name: str, service: Served) -> Any:
+    """Let a version answer from now on. It is loaded and warmed up first; nobody waits for it."""
+    return written(await service.activate(name))

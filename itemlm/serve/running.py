@@ -1,0 +1,124 @@
+"""From folders to a running service: what `itemlm serve` and embedding programs call.
+
+    service = open_service([Path("runs/sasrec")], home=Path("itemlm-service"))
+    run(service, port=8000)
+
+A service keeps what it learns in its home folder: the database (unless it is elsewhere), and
+vectors of texts. Models are only read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from itemlm.data.dataset import Dataset
+from itemlm.serve.histories import History
+from itemlm.serve.http.metrics import Metrics
+from itemlm.serve.service import Service
+from itemlm.serve.settings import ServiceSettings
+from itemlm.serve.shelf import Shelf, folder_names
+from itemlm.serve.store import open_store
+from itemlm.types import MissingExtra
+
+DATABASE = "service.db"
+
+
+def open_service(
+    models: Sequence[Path],
+    *,
+    home: Path,
+    dataset: Dataset | None = None,
+    settings: ServiceSettings | None = None,
+    store: str | None = None,
+    more_models: Path | None = None,
+    encoder: str = "lsa",
+) -> Service:
+    """A service over saved recommenders, warmed up.
+
+    Args:
+        models: their folders; the first is active unless another was activated before.
+        home: folder for what the service keeps; made if it does not exist.
+        dataset: what people did before, for histories and popularity.
+        settings: limits, scenarios, experiments.
+        store: URL or path of the database; a file in `home` if None.
+        more_models: a folder in which further saved recommenders appear.
+        encoder: of item texts, as `encoder_named` takes it.
+
+    Raises:
+        ArtifactError, ConfigError, MissingExtra: with how to mend it.
+    """
+    settings = settings or ServiceSettings()
+    if settings.batching.threads:
+        _use_threads(settings.batching.threads)
+    home.mkdir(parents=True, exist_ok=True)
+    opened = open_store(store or str(home / DATABASE))
+    try:
+        shelf = Shelf(
+            folder_names(models),
+            opened,
+            encoder=encoder,
+            cache=home / "vectors",
+            counts=History(opened, dataset, settings.history_length).counts(),
+            more=more_models,
+        )
+        service = Service(shelf, opened, settings, dataset, Metrics())
+    except BaseException:
+        opened.close()
+        raise
+    active = shelf.active
+    service.metrics.model_is(active.name, active.live.paper)
+    return service
+
+
+def run(
+    service: Service, *, host: str = "127.0.0.1", port: int = 8000, open_to_all: bool = False
+) -> None:
+    """Serve until told to stop, then finish what was begun.
+
+    Raises:
+        ConfigError: if strangers could reach a service without keys.
+        MissingExtra: if the web server is not installed.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("the service", "serve") from error
+    from itemlm.serve.app import create_app
+    from itemlm.serve.http import log
+    from itemlm.serve.http.keys import check_exposure
+    from itemlm.serve.http.settings import HttpSettings
+
+    check_exposure(host, not service.store.keys(), open_to_all)
+    limits = service.settings.limits
+    http = HttpSettings(
+        host=host,
+        open=open_to_all,
+        allowed_hosts=tuple(service.settings.hosts),
+        cors_origins=tuple(service.settings.cors),
+        body_bytes=limits.max_body,
+        rate_per_second=limits.requests_per_second,
+        rate_burst=limits.burst,
+    )
+    log.configure()
+    uvicorn.run(
+        create_app(service, http),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(limits.drain_seconds),
+        h11_max_incomplete_event_size=2**16,
+    )
+
+
+def _use_threads(count: int) -> None:
+    """Let the model's arithmetic use so many threads."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(count)
