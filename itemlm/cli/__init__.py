@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from itemlm.cli import data, demo, doctor, encode, evaluate, fit, papers, recommend, steer, tokenize
+from itemlm.cli import (
+    ab,
+    data,
+    demo,
+    doctor,
+    encode,
+    evaluate,
+    fit,
+    papers,
+    recommend,
+    serve,
+    steer,
+    tokenize,
+)
 from itemlm.cli.root import Root
 
 app = typer.Typer(
@@ -56,12 +69,16 @@ app.command(rich_help_panel="Start here")(papers.papers)
 app.command(rich_help_panel="Start here")(doctor.doctor)
 app.add_typer(data.app, name="data", rich_help_panel="Your data")
 app.command(rich_help_panel="Your data")(encode.encode)
+app.command(rich_help_panel="Your data")(encode.export_encoder)
 app.add_typer(tokenize.app, name="tokenize", rich_help_panel="Your data")
 app.command(rich_help_panel="Models")(fit.fit)
 app.command(rich_help_panel="Models")(evaluate.compare)
 app.command(rich_help_panel="Models")(evaluate.evaluate)
 app.command(rich_help_panel="Models")(recommend.recommend)
 app.command(rich_help_panel="Models")(steer.steer)
+app.command(rich_help_panel="Service")(serve.serve)
+app.add_typer(serve.keys, name="keys", rich_help_panel="Service")
+app.command(rich_help_panel="Service")(ab.ab)
 
 
 def main() -> None:

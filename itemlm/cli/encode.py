@@ -1,4 +1,4 @@
-"""`itemlm encode`: one vector per item, from its text."""
+"""`itemlm encode`: a vector per item, from its text; `export-encoder`: an encoder to serve with."""
 
 from __future__ import annotations
 
@@ -56,6 +56,35 @@ def encode(
     rows = [
         ("vectors", f"{count:,} items, {width} numbers each"),
         ("close to each other", f"{names[0]}: {', '.join(names[1:])}"),
+        ("saved in", str(out)),
+    ]
+    show(facts(rows))
+
+
+def export_encoder(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="The folder of a sentence-transformers model."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A folder; made whole or not at all.", metavar="FOLDER")
+    ],
+) -> None:
+    """Write a sentence encoder in ONNX form, which needs no PyTorch and starts in half a second.
+
+    The folder is an encoder wherever one is named. For example:
+
+    ```
+    itemlm export-encoder ./all-MiniLM-L6-v2 --out minilm
+    itemlm encode mydata --encoder minilm --out vectors.npy
+    ```
+    """
+    from itemlm.encode.onnx_export import export_onnx
+
+    description = export_onnx(model, out).description
+    rows = [
+        ("vectors", f"{description.width} numbers each, by {description.pooling} pooling"),
+        ("texts", f"{description.max_tokens} tokens; the rest is cut off"),
         ("saved in", str(out)),
     ]
     show(facts(rows))

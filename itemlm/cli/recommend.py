@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +25,8 @@ from itemlm.cli.options import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from itemlm.recommender import Catalog
+    from itemlm.data.dataset import Dataset
+    from itemlm.recommender import Catalog, Recommender
     from itemlm.types import ItemId
 
 
@@ -39,6 +42,15 @@ def recommend(
     items: ItemsOption = None,
     users: UsersOption = None,
     column: ColumnOption = None,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Every user of --data; goes with --out.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="For --all: a .parquet, .csv or .jsonl file."
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many items.")] = 10,
     only: Annotated[
         list[str] | None,
@@ -54,35 +66,40 @@ def recommend(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Recommend items to a history, to a user of a dataset, or to a stranger.
+    """Recommend items to a history, to a user of a dataset, to all its users, or to a stranger.
 
     For example:
 
     ```
     itemlm recommend runs/sasrec --history the-godfather-1972,heat-1995 -k 5
     itemlm recommend runs/sasrec --user viewer-0001 --data demo --only genres=comedy
+    itemlm recommend runs/sasrec --all --data demo -o recommended.parquet
     ```
     """
     import itemlm
 
-    if (user is None) != (data is None):
+    if everyone != (out is not None):
+        raise typer.BadParameter("--all and --out go together.")
+    if everyone and data is None:
+        raise typer.BadParameter("--all needs --data, whose users are asked for.")
+    if not everyone and (user is None) != (data is None):
         raise typer.BadParameter("--user and --data go together.")
-    if user is not None and history is not None:
-        raise typer.BadParameter("give --history or --user, not both.")
+    if sum((everyone, user is not None, history is not None)) > 1:
+        raise typer.BadParameter("give --history, --user or --all, not more than one of them.")
     recommender = itemlm.load_recommender(folder)
     catalog = recommender.catalog
-    if user is not None and data is not None:
-        query = open_data(data, items, users, column).query(user)
+    allowed = _conditions(only or [], catalog.table) or None
+    conditions = _conditions(without or [], catalog.table)
+    blocked = _any_of(conditions, catalog) if conditions else None
+    dataset = None if data is None else open_data(data, items, users, column)
+    if dataset is not None and out is not None:
+        _write(recommender, dataset, out, k, allowed, blocked, json)
+        return
+    if dataset is not None and user is not None:
+        query = dataset.query(user)
     else:
         query = itemlm.Query(history=_known(history, catalog))
-    allowed = _conditions(only or [], catalog.table)
-    blocked = _conditions(without or [], catalog.table)
-    slate = recommender.recommend(
-        query,
-        k,
-        only=allowed or None,
-        without=_any_of(blocked, catalog) if blocked else None,
-    )
+    slate = recommender.recommend(query, k, only=allowed, without=blocked)
     names = titles(catalog.table, catalog.items.rows(slate.items))
     if json:
         places = zip(slate.items, names, slate.scores, strict=True)
@@ -103,6 +120,37 @@ def recommend(
     show(listed)
     if len(slate) < k:
         say(f"Only {len(slate)} of {k} places could be filled: nothing else may be shown.")
+
+
+def _write(
+    recommender: Recommender,
+    dataset: Dataset,
+    out: Path,
+    k: int,
+    only: dict[str, list[Any]] | None,
+    without: list[ItemId] | None,
+    json: bool,
+) -> None:
+    """Recommendations of all users into a file, and what became of them."""
+    from itemlm.bulk import recommend_all
+
+    began = time.perf_counter()
+    written = recommend_all(recommender, dataset, out, k, only=only, without=without, progress=True)
+    seconds = time.perf_counter() - began
+    if written.strangers:
+        warn(
+            f"of {written.strangers:,} users' histories the recommender knows no item; they got "
+            "what anyone would."
+        )
+    if written.short:
+        warn(f"{written.short:,} users got fewer than {k} items: nothing else may be shown.")
+    if json:
+        show_json({"file": str(out), **asdict(written), "seconds": seconds})
+        return
+    show(
+        f"Wrote {written.rows:,} recommendations to {written.users:,} users into "
+        f"{escape(str(out))} ({seconds:,.1f} s)."
+    )
 
 
 def _known(history: str | None, catalog: Catalog) -> list[ItemId]:

@@ -22,8 +22,9 @@ from itemlm.cli.console import tell
 # In the order in which one meets them.
 ORDER = (
     *("demo", "papers", "doctor"),
-    *("data", "encode", "tokenize"),
+    *("data", "encode", "export-encoder", "tokenize"),
     *("fit", "compare", "evaluate", "recommend", "steer"),
+    *("serve", "keys", "ab"),
 )
 
 

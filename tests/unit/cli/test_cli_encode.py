@@ -36,3 +36,9 @@ def test_a_file_of_another_kind_is_not_overwritten(itemlm, data, tmp_path):
     result = itemlm("encode", data, "--out", "items.csv", exit_code=1)
     assert "does not end in .npy" in result.stderr
     assert (tmp_path / "items.csv").read_text() == "mine"
+
+
+def test_what_is_no_model_cannot_be_exported(itemlm, tmp_path):
+    result = itemlm("export-encoder", tmp_path, "--out", "out", exit_code=1)
+    assert "it has no config.json" in result.stderr
+    assert not (tmp_path / "out").exists()

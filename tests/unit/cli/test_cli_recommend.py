@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,36 @@ def test_a_misspelt_item_gets_the_nearest(itemlm, fitted):
     assert f"Did you mean '{name}'?" in result.stderr
 
 
-def test_history_and_user_exclude_each_other(itemlm, model):
-    both = ("--history", "1", "--user", "u0", "--data", "agreed")
-    assert "not both" in itemlm("recommend", model, *both, exit_code=2).stderr
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--history", "1", "--user", "u0", "--data", "agreed"), "not more than one"),
+        (("--all", "--user", "u0", "--data", "agreed", "-o", "all.csv"), "not more than one"),
+        (("--all", "--data", "agreed"), "--all and --out go together"),
+        (("--out", "all.csv"), "--all and --out go together"),
+        (("--all", "-o", "all.csv"), "--all needs --data"),
+        (("--data", "agreed"), "--user and --data go together"),
+    ],
+)
+def test_what_goes_together_and_what_does_not(arguments, words, itemlm, model):
+    assert words in itemlm("recommend", model, *arguments, exit_code=2).stderr
+
+
+def test_recommend_to_everyone(itemlm, itemlm_json, model):
+    everyone = ("recommend", model, "--all", "--data", "agreed", "-k", "1", "-o", "all.csv")
+    said = itemlm(*everyone).stdout
+    assert "Wrote 9 recommendations to 9 users into all.csv" in said
+    lines = Path("all.csv").read_text().splitlines()
+    assert lines[0] == "user_id,place,item_id,score"
+    assert [line.split(",")[:3] for line in lines[1:]] == [[f"u{u}", "1", "4"] for u in range(9)]
+    # Item 4 is the only farce, and all have seen the others.
+    without = itemlm(*everyone, "--without", "genres=farce", "--json")
+    assert json.loads(without.stdout)["short"] == 9
+    assert "9 users got fewer than 1 items" in without.stderr
+    assert itemlm_json(*everyone, "--only", "genres=farce")["rows"] == 9
+
+
+def test_strangers_among_everyone_are_told(itemlm, model):
+    Path("others.csv").write_text("user,item\nann,1\nbob,77\n")
+    result = itemlm("recommend", model, "--all", "--data", "others.csv", "-o", "all.csv")
+    assert "of 1 users' histories the recommender knows no item" in result.stderr

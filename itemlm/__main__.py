@@ -1,0 +1,5 @@
+"""`python -m itemlm`: the `itemlm` command."""
+
+from itemlm.cli import main
+
+main()
