@@ -20,7 +20,7 @@ from harness.race import Figure, Race, Row, rows
 
 FIGURES = (
     *("training", "evaluation", "single_user", "classic", "beams", "decoding"),
-    *("set_decoding", "tokenizer", "data", "growth", "start"),
+    *("set_decoding", "tokenizer", "filters", "data", "growth", "start"),
 )
 DOCS = peers.BENCH.parent / "docs"
 PAGE = DOCS / "performance.md"

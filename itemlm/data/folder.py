@@ -45,9 +45,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-# What the folders that we write hold; one of the first three marks a folder as ours.
-_MARKS = ("manifest.json", "dataset.json", "tokens.json")
-_SUFFIXES = (".json", ".npy", ".parquet", ".safetensors")
+# What the folders that we write hold; one of the marks is in each.
+_MARKS = ("manifest.json", "dataset.json", "tokens.json", "encoder.json")
+_SUFFIXES = (".json", ".npy", ".parquet", ".safetensors", ".onnx")
 
 
 def _is_ours(path: Path) -> bool:

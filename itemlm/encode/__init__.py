@@ -2,9 +2,10 @@
 
 An encoder is anything with the three members of `ItemEncoder`. `lsa.LSA` needs no download and no
 PyTorch and is the default; `sentence.SentenceTransformerEncoder` wraps any sentence-transformers
-model; `behavior` makes vectors from who took what, and `fused` one of several;
-`by_name.vectors_of` makes any of them by name. `cache.cached` keeps those of sentence encoders
-on disk, so that no catalog is encoded twice.
+model, and `onnx.OnnxEncoder` reads one that was exported to be used without PyTorch; `behavior`
+makes vectors from who took what, and `fused` one of several; `by_name.vectors_of` makes any of
+them by name. `cache.cached` keeps those of sentence encoders on disk, so that no catalog is encoded
+twice.
 
 Shapes      N texts, D width.
 """

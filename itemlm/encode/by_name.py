@@ -13,17 +13,19 @@ from itemlm.data.dataset import Dataset
 from itemlm.data.folder import cache_folder
 from itemlm.encode import ItemEncoder
 from itemlm.encode.cache import cached
+from itemlm.encode.onnx import OnnxEncoder, is_exported
 from itemlm.types import ConfigError, DataError, FloatArray
 
 COLLABORATIVE_WIDTH = 128
 
 
 def encoder_named(name: str) -> ItemEncoder:
-    """Either "lsa", or the name or path of a sentence-transformers model.
+    """Either "lsa", a folder with an exported encoder, or a sentence-transformers model.
 
     Raises:
         ConfigError: if the name is empty.
-        MissingExtra: if sentence-transformers is needed and not installed.
+        ArtifactError: if an exported encoder is damaged.
+        MissingExtra: if what the encoder runs on is not installed.
     """
     if not name:
         raise ConfigError("the encoder has no name; say lsa, or the folder or name of a model.")
@@ -31,6 +33,8 @@ def encoder_named(name: str) -> ItemEncoder:
         from itemlm.encode.lsa import LSA
 
         return LSA()
+    if is_exported(name):
+        return OnnxEncoder(name)
     from itemlm.encode.sentence import SentenceTransformerEncoder
 
     return SentenceTransformerEncoder(name)
@@ -46,12 +50,13 @@ def vectors_of(dataset: Dataset, name: str, seed: int = 0) -> FloatArray:
             Several joined by "+", such as "lsa+collaborative", are put side by side.
         seed: of collaborative vectors.
 
-    Vectors of sentence-transformers models are kept in the cache folder, by content.
+    Vectors of sentence encoders are kept in the cache folder, by content.
 
     Raises:
         DataError: if a file is no matrix of finite numbers with one row per item, or if there is
             nothing to make vectors from.
-        MissingExtra: if sentence-transformers is needed and not installed.
+        ArtifactError: if an exported encoder is damaged.
+        MissingExtra: if what an encoder runs on is not installed.
     """
     parts = name.split("+")
     if len(parts) > 1 and not Path(name).exists():

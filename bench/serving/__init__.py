@@ -1,0 +1,1 @@
+"""What a service withstands: load, overload, swaps, kills, hostile input."""
