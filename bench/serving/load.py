@@ -72,12 +72,12 @@ async def run(
         rate: requests per second; as many as can be answered if None.
     """
     result = Result()
+    opened = [await Connection.open(port) for _ in range(connections)]
     started = time.perf_counter()
     end = started + seconds
     number = iter(range(10**12))
 
-    async def worker() -> None:
-        connection: Connection | None = None
+    async def worker(connection: Connection | None) -> None:
         while True:
             place = next(number)
             due = started + place / rate if rate else time.perf_counter()
@@ -102,7 +102,7 @@ async def run(
         if connection is not None:
             connection.close()
 
-    await asyncio.gather(*(worker() for _ in range(connections)))
+    await asyncio.gather(*map(worker, opened))
     result.lasted = time.perf_counter() - started
     return result
 

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from itemlm import __version__
 from itemlm.serve.http.keys import KeyRing
 from itemlm.serve.http.protect import protect
 from itemlm.serve.http.settings import HttpSettings
+from itemlm.serve.http.shedding import Shedding
 from itemlm.serve.page.routes import page_router
 from itemlm.serve.routes import asking, health, keeping
 from itemlm.serve.service import Service
@@ -43,6 +45,8 @@ def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
 
     app.include_router(page_router(service, ring), include_in_schema=False)
     protect(app, http or HttpSettings(), ring, service.metrics)
+    shedding = Middleware(Shedding, waiting=service.overload, rejected=service.metrics.rejected)
+    app.user_middleware.insert(1, shedding)  # right inside of what counts and logs
     return app
 
 

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import secrets
 import time
-import uuid
 from dataclasses import replace
 from typing import Literal
 
@@ -15,7 +14,7 @@ import numpy as np
 from itemlm.serve import answering
 from itemlm.serve.answering import allowed, places_without
 from itemlm.serve.batcher import Overloaded, Stopped
-from itemlm.serve.building import now, recommended, shown
+from itemlm.serve.building import new_name, now, recommended, shown
 from itemlm.serve.core import Core
 from itemlm.serve.explaining import reasons
 from itemlm.serve.fallbacks import Rows, like_the_last, spelled
@@ -247,7 +246,7 @@ class Asking(Core):
         if question.shaping.explain:
             whys = await self._aside(_whys, question, found)
         items = recommended(found, question.shaping.fields, whys)
-        name = uuid.uuid4().hex
+        name = new_name()
         self.metrics.recommendations.labels(found.source, found.release.name).inc()
         if found.fallback is not None:
             self.metrics.fallbacks.labels(found.fallback.reason).inc()

@@ -75,6 +75,14 @@ class Batcher(Generic[Q, A]):
     def __len__(self) -> int:
         return len(self._queue)
 
+    def too_long(self) -> float:
+        """Seconds that a newcomer would wait if that is beyond the budget, else 0.
+
+        What fits into the next batch is always let in, however slow the last ones were.
+        """
+        expected = len(self._queue) * self._seconds_each
+        return expected if len(self._queue) >= self._max_batch and expected > self._budget else 0.0
+
     async def ask(self, question: Q, timeout: float) -> A:
         """An answer.
 
@@ -83,9 +91,8 @@ class Batcher(Generic[Q, A]):
             TimeoutError: if it did not come within `timeout` seconds; nobody answers it any more.
             Stopped: if the batcher was stopped.
         """
-        expected = len(self._queue) * self._seconds_each
-        if expected > self._budget:
-            raise Overloaded(expected)
+        if (seconds := self.too_long()) > 0:
+            raise Overloaded(seconds)
         loop = asyncio.get_running_loop()
         waiting: _Waiting[Q, A] = _Waiting(question, loop.create_future(), loop)
         with self._changed:

@@ -71,6 +71,7 @@ class Core:
         self._events: Batcher[Sequence[EventRow], list[bool]] = Batcher(
             self._written, max_batch=500, budget=EVENT_BUDGET
         )
+        self.overload = self._questions.too_long
         metrics.queue_length.set_function(lambda: len(self._questions))
 
     def stop(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from itemlm.serve import browsing
 from itemlm.serve.batcher import Overloaded, Stopped
+from itemlm.serve.building import new_name
 from itemlm.serve.core import Core
 from itemlm.serve.http.errors import ApiError
 from itemlm.serve.live_table import checked, stored_id
@@ -265,7 +265,7 @@ def _whole(text: str | None) -> int:
 def _row(event: Event, place: int, key: str | None) -> EventRow:
     at = event.timestamp or datetime.now(UTC)
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    name = event.event_id or (f"{key}:{place}" if key else uuid.uuid4().hex)
+    name = event.event_id or (f"{key}:{place}" if key else new_name())
     return EventRow(
         event_id=name,
         user_id=None if event.user_id is None else str(event.user_id),

@@ -10,6 +10,7 @@ vectors of texts. Models are only read.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from itemlm.serve.store import open_store
 from itemlm.types import MissingExtra
 
 DATABASE = "service.db"
+# Seconds after which a thread lets others run: the model's must not keep requests waiting.
+SWITCH = 0.0005
 
 
 def open_service(
@@ -50,8 +53,7 @@ def open_service(
         ArtifactError, ConfigError, MissingExtra: with how to mend it.
     """
     settings = settings or ServiceSettings()
-    if settings.batching.threads:
-        _use_threads(settings.batching.threads)
+    _use_threads(settings.batching.threads or max(1, len(os.sched_getaffinity(0)) - 1))
     home.mkdir(parents=True, exist_ok=True)
     opened = open_store(store or str(home / DATABASE))
     try:
@@ -102,6 +104,7 @@ def run(
         rate_burst=limits.burst,
     )
     log.configure()
+    sys.setswitchinterval(SWITCH)
     uvicorn.run(
         create_app(service, http),
         host=host,
