@@ -30,6 +30,11 @@ $(VENV)/.dev: $(VENV)/.torch
 	@$(PIP) --editable '.[torch,plots,dev]'
 	@touch $@
 
+$(VENV)/.slow: $(VENV)/.dev
+	@echo "Installing what the slow tests need ..."
+	@$(PIP) --editable '.[torch,plots,dev,slow]'
+	@touch $@
+
 $(VENV)/.docs: $(VENV)/.torch
 	@echo "Installing what the documentation needs ..."
 	@$(PIP) --editable '.[torch,plots,docs]'
@@ -42,7 +47,7 @@ test: $(VENV)/.dev ## the tests, minutes
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m pytest -n auto --dist loadscope
 
-test-all: $(VENV)/.dev ## the slow tests too
+test-all: $(VENV)/.slow ## the slow tests too
 	@$(BIN)/python -m pytest -n auto --dist loadscope -m 'slow or not slow'
 
 lint: $(VENV)/.dev ## style and types
@@ -59,7 +64,8 @@ DATA ?= demo
 measure: $(VENV)/.torch ## a measured row: make measure PAPER=sasrec DATA=amazon2014-beauty
 	@$(BIN)/itemlm compare popularity $(PAPER) --data $(DATA) --seeds 3
 
-FIGURES := training evaluation single_user classic beams decoding set_decoding tokenizer data growth start
+FIGURES := training evaluation single_user classic beams decoding set_decoding tokenizer data \
+  growth start filters
 bench-peers: $(VENV)/.torch ## install the peers that we measure ourselves against, 9 GB
 	@$(BIN)/python bench/harness/peers.py
 

@@ -20,7 +20,7 @@ WITH_BODY = responses("bad_json", "bad_filter", "too_large", "unsupported_media_
 NAMED = responses("not_found")
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # a plain function would cost a thread
     service: Service = request.app.state.service
     return service
 
