@@ -39,7 +39,7 @@ def codes(release: Release, prefix: Sequence[int]) -> CodesAnswer:
     codes_NL = release.codes_NL
     depth = len(prefix)
     inside_N = np.all(codes_NL[:, :depth] == np.array(prefix, dtype=np.int64), axis=1)
-    inside_N = inside_N & ~release.removed_N[: len(codes_NL)]
+    inside_N = inside_N & ~release.removed_N & (codes_NL[:, 0] >= 0)
     rows = np.flatnonzero(inside_N) if depth <= codes_NL.shape[1] else np.empty(0, dtype=np.int64)
     if not len(rows):
         path = ", ".join(map(str, prefix))

@@ -57,8 +57,8 @@ def item_answer(release: Release, row: int, stand_ins: Sequence[int] = ()) -> It
     """An item with all its fields."""
     ids = release.catalog.items.ids
     codes = None
-    if release.codes_NL is not None and row < len(release.codes_NL):
-        codes = [code for code in release.codes_NL[row].tolist() if code >= 0]
+    if release.codes_NL is not None:
+        codes = [code for code in release.codes_NL[row].tolist() if code >= 0] or None
     return ItemAnswer(
         item_id=ids[row],
         fields=release.fields([row])[0],

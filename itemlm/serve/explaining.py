@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from itemlm.recommender import Recommender
 from itemlm.serve.question import Found
 from itemlm.serve.release import Release
 from itemlm.serve.schemas import Because, Why
@@ -23,6 +24,7 @@ from itemlm.text.describe import LONG_TEXTS, TITLES
 
 REASONS = 2  # items of the history that are named, at most
 SHARED = 4  # values of a field that are named, at most
+USUAL = 1 / 3  # of all items
 LONGEST = 60  # characters of a value that two items can share; longer texts are no attributes
 
 
@@ -105,7 +107,8 @@ def shared(release: Release, row: int, other: int) -> dict[str, list[str]]:
     common = {}
     for name in names:
         mine, theirs = _values(first[name]), set(_values(second[name]))
-        both = [value for value in mine if value in theirs]
+        usual = _usual(release.live.base).get(name, frozenset())
+        both = [value for value in mine if value in theirs and value not in usual]
         if both:
             common[name] = both[:SHARED]
     return common
@@ -121,6 +124,19 @@ def _attributes(schema: tuple[tuple[str, pl.DataType], ...]) -> list[str]:
         and name.lower() not in (*TITLES, *LONG_TEXTS)
         and (kind == pl.String or kind == pl.List(pl.String) or name.lower() == "year")
     ]
+
+
+@lru_cache(maxsize=8)
+def _usual(base: Recommender) -> dict[str, frozenset[str]]:
+    """Values of each field that so many items have that sharing one says nothing."""
+    table = base.catalog.table
+    found = {}
+    for name in _attributes(tuple(table.schema.items())):
+        cells = table[name].explode() if table.schema[name] == pl.List else table[name]
+        counts = cells.drop_nulls().cast(pl.String).value_counts(name="count")
+        often = counts.filter(pl.col("count") > USUAL * table.height)
+        found[name] = frozenset(often[name].to_list())
+    return found
 
 
 def _values(cell: object) -> list[str]:

@@ -44,7 +44,9 @@ class Release:
         index: vectors_ND of all items.
         words: finds items by words; shared by later releases of the same model.
         counts_N: how often each item was taken, as far as the service knows.
-        codes_NL: the Semantic IDs of the known items; None where the model has none.
+        codes_NL: the Semantic IDs of all items; None where the model has none. Those of arrived
+            items lie beside their stand-in's, to be found in the tree; the model does not write
+            them.
         revision: of the last item change that it holds.
     """
 
@@ -175,10 +177,14 @@ class Release:
             self.words.put(done.changed, *_titles_and_texts(table, self.texts))
         self.words.remove(done.removed)
         catalog = Catalog(done.table) if done.changed else self.catalog
+        codes_NL = self.codes_NL
+        if codes_NL is not None and more:
+            codes_NL = _with_codes(codes_NL, stand_ins_AM[-more:])
         return replace(
             self,
             live=Live(live.base, catalog, stand_ins_AM, similarity_AM, removed_N),
             index=index,
+            codes_NL=codes_NL,
             counts_N=np.append(self.counts_N, np.zeros(more, dtype=np.int64)),
             revision=revision,
         )
@@ -228,6 +234,24 @@ def _with_vectors(index: VectorIndex, rows: IntArray, vectors_MD: FloatArray) ->
         index = VectorIndex(vectors_ND)
     order = np.argsort(rows[is_new])
     return index.grown(vectors_MD[is_new][order]) if is_new.any() else index
+
+
+def _with_codes(codes_NL: IntArray, stand_ins_MX: IntArray) -> IntArray:
+    """Semantic IDs with those of M more items: a stand-in's, but for a free last code.
+
+    Published codes never move. An item without a stand-in gets no codes, which is -1 throughout.
+    """
+    codes_NL = np.concatenate([codes_NL, np.full((len(stand_ins_MX), codes_NL.shape[1]), -1)])
+    first_new = len(codes_NL) - len(stand_ins_MX)
+    for row, known in enumerate(stand_ins_MX[:, 0].tolist(), first_new):
+        if known < 0:
+            continue
+        length = int((codes_NL[known] >= 0).sum())
+        prefix = codes_NL[known, : length - 1]
+        beside_N = np.all(codes_NL[:row, : length - 1] == prefix, axis=1)
+        codes_NL[row] = codes_NL[known]
+        codes_NL[row, length - 1] = codes_NL[:row][beside_N, length - 1].max() + 1
+    return codes_NL
 
 
 def _titles_and_texts(

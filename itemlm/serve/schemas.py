@@ -337,6 +337,7 @@ class ItemBody(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         frozen=True,
+        allow_inf_nan=False,
         json_schema_extra={
             "examples": [
                 {

@@ -14,9 +14,13 @@ from itemlm.serve.keeping import Keeping
 from itemlm.serve.schemas import CodesAnswer, HealthAnswer, Id, MapAnswer, PopularityAnswer
 from itemlm.text.describe import title_column
 
+COUNTED_EVERY = 5.0  # seconds
+
 
 class Service(Asking, Keeping):
     """A recommendation service over saved models."""
+
+    _counted = (-COUNTED_EVERY, 0)
 
     @property
     def title_column(self) -> str | None:
@@ -83,5 +87,13 @@ class Service(Asking, Keeping):
             p95_ms=latest.p95_ms,
             p99_ms=latest.p99_ms,
             queue=len(self._questions),
-            events_stored=self.store.counts().events,
+            events_stored=self._events_stored(),
         )
+
+    def _events_stored(self) -> int:
+        """As of some seconds ago: counting reads a whole index, and the page asks all the time."""
+        at, count = self._counted
+        if time.monotonic() - at > COUNTED_EVERY:
+            count = self.store.counts().events
+            self._counted = (time.monotonic(), count)
+        return count
