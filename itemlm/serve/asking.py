@@ -205,6 +205,8 @@ class Asking(Core):
         if person is None or request.model or (scenario is not None and scenario.model):
             return None
         for name, experiment in self.settings.experiments.items():
+            if experiment.scenario not in (None, request.scenario):
+                continue
             shares = {group: experiment.shares.get(group, 1.0) for group in experiment.groups}
             return Group(experiment=name, group=group_of(name, person, shares))
         return None

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from itemlm.data.dataset import Dataset
 from itemlm.serve.histories import History
@@ -21,9 +22,10 @@ from itemlm.serve.service import Service
 from itemlm.serve.settings import ServiceSettings
 from itemlm.serve.shelf import Shelf, folder_names
 from itemlm.serve.store import open_store
-from itemlm.types import MissingExtra
+from itemlm.types import ConfigError, ItemlmError, MissingExtra, UnknownName
 
 DATABASE = "service.db"
+SPARE_MODELS = 2  # that stay in memory besides the active one and those of the settings
 # Seconds after which a thread lets others run: the model's must not keep requests waiting.
 SWITCH = 0.0005
 
@@ -64,7 +66,9 @@ def open_service(
             cache=home / "vectors",
             counts=History(opened, dataset, settings.history_length).counts(),
             more=more_models,
+            keep=SPARE_MODELS + len(settings.named_models),
         )
+        _check(settings, shelf)
         service = Service(shelf, opened, settings, dataset, Metrics())
     except BaseException:
         opened.close()
@@ -72,6 +76,33 @@ def open_service(
     active = shelf.active
     service.metrics.model_is(active.name, active.live.paper)
     return service
+
+
+def _check(settings: ServiceSettings, shelf: Shelf) -> None:
+    """Load the models that the settings name, and refuse what could never be answered."""
+    for model, where in settings.named_models.items():
+        if model not in shelf.names():
+            raise ConfigError(
+                f"{where} is '{model}', but there is no such model. There are: "
+                f"{', '.join(shelf.names())}."
+            )
+        shelf.release(model)
+    release = shelf.active
+    for name, scenario in settings.scenarios.items():
+        for condition in (scenario.filter, *(boost.when for boost in scenario.boost)):
+            try:
+                if condition is not None:
+                    release.mask(condition)
+            except ItemlmError as error:
+                raise ConfigError(f"scenario '{name}': {error}") from error
+        for column in scenario.max_per:
+            if column not in release.catalog.table.columns:
+                raise UnknownName("catalog column", column, release.catalog.table.columns)
+    for name, experiment in settings.experiments.items():
+        if experiment.scenario is not None and experiment.scenario not in settings.scenarios:
+            raise ConfigError(
+                f"experiment '{name}' is for scenario '{experiment.scenario}', which is not set."
+            )
 
 
 def run(
@@ -105,7 +136,7 @@ def run(
     )
     log.configure()
     sys.setswitchinterval(SWITCH)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(service, http),
         host=host,
         port=port,
@@ -115,6 +146,15 @@ def run(
         timeout_graceful_shutdown=int(limits.drain_seconds),
         h11_max_incomplete_event_size=2**16,
     )
+
+    class Draining(uvicorn.Server):
+        """Says at /readyz that it is about to stop while it finishes requests."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            service.draining = True
+            super().handle_exit(sig, frame)
+
+    Draining(config).run()
 
 
 def _use_threads(count: int) -> None:

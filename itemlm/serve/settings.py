@@ -61,10 +61,15 @@ class Retention(Settings):
 
 
 class Experiment(Settings):
-    """Models that people are shared among; everyone stays in their group."""
+    """Models that people are shared among; everyone stays in their group.
+
+    Of several experiments that hold for a request, the first counts.
+    """
 
     groups: Annotated[dict[Name, Name], Field(min_length=2)]  # name of the group: its model
     shares: dict[Name, Annotated[float, Field(gt=0)]] = {}  # of people; equal if not given
+
+    scenario: Name | None = None  # only requests of this scenario; all if not given
 
     @model_validator(mode="after")
     def _fits(self) -> Experiment:
@@ -88,6 +93,21 @@ class ServiceSettings(Settings):
     cors: list[str] = []  # origins of web pages that may ask from a browser
     hosts: list[str] = []  # names of this service besides localhost
     history_length: Annotated[int, Field(ge=1, le=1000)] = 200  # most recent stored events used
+
+    @property
+    def named_models(self) -> dict[str, str]:
+        """Models that the settings name, and where they do."""
+        named = {
+            scenario.model: f"scenarios.{name}.model"
+            for name, scenario in self.scenarios.items()
+            if scenario.model is not None
+        }
+        for name, experiment in self.experiments.items():
+            named |= {
+                model: f"experiments.{name}.groups.{group}"
+                for group, model in experiment.groups.items()
+            }
+        return named if self.shadow is None else {**named, self.shadow: "shadow"}
 
     @classmethod
     def read(cls, path: Path) -> ServiceSettings:
