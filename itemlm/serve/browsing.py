@@ -25,7 +25,9 @@ FEW = 60  # items that are listed one by one
 GROUPS = 12  # colors of the map
 FACETS = 8
 FACET_VALUES = 20
-MAX_DISTINCT = 200  # values of a column that people can choose from
+LONGEST = 40  # characters of a value that people can choose
+NEARLY_ALL = 0.9  # of the items: such a value chooses nothing
+COVERED = 0.2  # of the items, at least, by a column's frequent values
 
 
 def codes(release: Release, prefix: Sequence[int]) -> CodesAnswer:
@@ -99,31 +101,44 @@ def principal_components(vectors_ND: FloatArray) -> FloatArray:
 
 def _groups(table: pl.DataFrame, rows: IntArray) -> tuple[IntArray, list[str]]:
     """The most telling column's value of each item, as a place in a list of names; -1 for rare."""
-    chosen = facets(table, most=MAX_DISTINCT)
-    for name, values in chosen.items():
-        column = table[name]
-        if column.dtype == pl.List:
-            column = column.list.first()
-        place_of = {value: place for place, value in enumerate(values[:GROUPS])}
-        cells = column.cast(pl.String).gather(rows).to_list()
-        return np.array([place_of.get(cell, -1) for cell in cells]), values[:GROUPS]
+    for name, values in facets(table).items():
+        names = values[:GROUPS]
+        place_of = {value: place for place, value in enumerate(names)}
+        cells = table[name].gather(rows).to_list()
+        groups = [
+            next((place_of[part] for part in _parts(cell) if part in place_of), -1)
+            for cell in cells
+        ]
+        return np.array(groups), names
     return np.full(len(rows), -1), []
 
 
+def _parts(cell: Any) -> list[str]:
+    """The values in a cell; paths of categories begin with the most general."""
+    parts = cell if isinstance(cell, list) else [] if cell is None else [cell]
+    return [str(part) for part in parts]
+
+
 def facets(table: pl.DataFrame, most: int = FACET_VALUES) -> dict[str, list[str]]:
-    """Columns with few values, and their most frequent ones; those of most items come first."""
+    """Columns that people can choose by, and their most frequent values.
+
+    Left out are titles, long texts, values that nearly all items have, and columns whose frequent
+    values cover few items. Those that cover the most come first.
+    """
     found: list[tuple[float, str, list[str]]] = []
     for name, kind in table.schema.items():
         inner: Any = kind.inner if isinstance(kind, pl.List) else kind
         if name in ("item_id", title_column(table)) or inner not in (pl.String, pl.Boolean):
             continue
         cells = table[name].explode() if isinstance(kind, pl.List) else table[name]
-        cells = cells.drop_nulls().cast(pl.String)
-        if not len(cells) or not 2 <= cells.n_unique() <= max(MAX_DISTINCT, most):
-            continue
-        counts = cells.value_counts(sort=True).head(most)
-        covered = int(table[name].count()) / table.height
-        found.append((covered, name, counts[name].to_list()))
+        counts = cells.drop_nulls().cast(pl.String).value_counts(sort=True, name="count")
+        counts = counts.filter(
+            (pl.col("count") < NEARLY_ALL * table.height)
+            & (pl.col(name).str.len_chars() <= LONGEST)
+        ).head(most)
+        covered = float(counts["count"].sum()) / max(1, table.height)
+        if counts.height >= 2 and covered >= COVERED:
+            found.append((min(1.0, covered), name, counts[name].to_list()))
     found.sort(key=lambda facet: -facet[0])
     return {name: values for _, name, values in found[:FACETS]}
 

@@ -93,7 +93,7 @@ def _evidence(
 def _sentence(because: Because, place: int) -> str:
     both = ""
     if because.shared:
-        values = [value for values in because.shared.values() for value in values]
+        values = list(dict.fromkeys(part for parts in because.shared.values() for part in parts))
         both = f" (both: {', '.join(values[:SHARED])})"
     then = f"in place {because.place_without}" if because.place_without else "far down"
     return f"Because of '{because.title}'{both}: without it, {then} instead of {place}."
