@@ -14,6 +14,7 @@ from itemlm.serve.http.keys import KeyRing
 from itemlm.serve.http.protect import protect
 from itemlm.serve.http.settings import HttpSettings
 from itemlm.serve.http.shedding import Shedding
+from itemlm.serve.page.reference import reference_router
 from itemlm.serve.page.routes import page_router
 from itemlm.serve.routes import asking, health, keeping
 from itemlm.serve.service import Service
@@ -37,6 +38,7 @@ def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
         version=__version__,
         summary="Recommendations, search and explanations over one catalog.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
@@ -44,6 +46,7 @@ def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
         app.include_router(part.router)
 
     app.include_router(page_router(service, ring), include_in_schema=False)
+    app.include_router(reference_router(app))
     protect(app, http or HttpSettings(), ring, service.metrics)
     shedding = Middleware(Shedding, waiting=service.overload, rejected=service.metrics.rejected)
     app.user_middleware.insert(1, shedding)  # right inside of what counts and logs

@@ -31,8 +31,8 @@ Name = Annotated[Text, Field(min_length=1, max_length=100)]
 IdText = Annotated[Text, Field(min_length=1, max_length=256)]
 IdNumber = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 Id = IdText | IdNumber
-Share = Annotated[StrictFloat | StrictInt, Field(ge=0, le=1)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = (
     StrictStr
     | bool
