@@ -179,7 +179,7 @@ def _range(schema: Mapping[str, Any]) -> str:
     lowest = schema.get("minimum", schema.get("exclusiveMinimum"))
     highest = schema.get("maximum", schema.get("exclusiveMaximum"))
     if highest is not None and highest < 2**53 and lowest is not None:
-        return f" from {lowest} to {highest}"
+        return f" from {lowest:g} to {highest:g}"
     return ""
 
 
