@@ -121,11 +121,13 @@ def demo(
     fitted: dict[str, TopK] = {
         name: itemlm.load_recommender(folder / "runs" / f"{name}-seed0") for name in names
     }
+    served = " ".join(f"{folder}/runs/{name}-seed0" for name in names[-2:])
     history = _show_viewer(world, {**fitted, "oracle": world.oracle})
     show(
         f"\n[bold]The whole report[/bold]  {folder / 'report.html'}"
         f"\n[bold]Ask a model[/bold]       itemlm recommend {folder}/runs/{names[-1]}-seed0 "
         f"--history {','.join(map(str, history[-2:]))}"
+        f"\n[bold]In a browser[/bold]      itemlm serve {served} --data demo"
         "\n[bold]With your data[/bold]    itemlm data prepare events.csv --items items.csv "
         "--out mydata"
         f"\n                  itemlm compare {' '.join(names)} --data mydata"

@@ -21,11 +21,11 @@ from itemlm.data.vocabulary import query_batch
 from itemlm.fitting import load_recommender
 from itemlm.recommender import Recommender
 from itemlm.serve.http.errors import ApiError
-from itemlm.serve.live_table import Fields
+from itemlm.serve.live_table import Fields, stored_id
 from itemlm.serve.release import Release
 from itemlm.serve.store.rows import ItemChange
 from itemlm.serve.store.store import Store
-from itemlm.types import ArtifactError, ConfigError, ItemId, ItemlmError, Query
+from itemlm.types import ArtifactError, ConfigError, DataError, ItemId, Query
 
 WARM_UP = (1, 2, 4, 8, 16, 32, 64)  # questions at a time
 HISTORY = 50  # items of the longest history to warm up with
@@ -65,8 +65,9 @@ class Shelf:
         self._encoder, self._cache, self._counts = encoder, cache, dict(counts)
         self._keep = keep
         self._lock = threading.RLock()
-        self._releases: dict[str, Release] = {}  # least recently used first
+        self._releases: dict[str, Release] = {}  # the first to be loaded comes first
         self._patches: dict[str, dict[str, object] | None] = {}
+        self._left: dict[str, dict[str, object]] = {}  # patches of items when they were removed
         self._revision = 0
         self._remember(store.item_changes())
         self._add_stored_counts()
@@ -163,8 +164,9 @@ class Shelf:
         with self._lock:
             merged: dict[str, dict[str, object] | None] = {}
             for item_id, fields in changes:
-                before = merged.get(str(item_id), self._patches.get(str(item_id)))
-                merged[str(item_id)] = None if fields is None else {**(before or {}), **fields}
+                key = str(item_id)
+                before = merged.get(key) or self._patches.get(key) or self._left.get(key, {})
+                merged[key] = None if fields is None else {**before, **fields}
             rows = [
                 (item_id, None if fields is None else json.dumps(fields, default=str))
                 for item_id, fields in merged.items()
@@ -192,6 +194,8 @@ class Shelf:
     def _remember(self, changes: Sequence[ItemChange]) -> None:
         for change in changes:
             text = change.fields_json
+            if text is None and (before := self._patches.get(change.item_id)):
+                self._left[change.item_id] = before
             self._patches[change.item_id] = None if text is None else json.loads(text)
             self._revision = max(self._revision, change.revision)
 
@@ -225,18 +229,23 @@ class Shelf:
 def _changed(
     release: Release, changes: Sequence[tuple[ItemId, Fields | None]], revision: int
 ) -> Release:
-    """A release with changes; what does not fit its catalog is left out and logged."""
+    """A release with changes; items whose ids do not fit its catalog are left out and logged."""
+    fitting = [change for change in changes if _fits(change[0], release)]
+    if len(fitting) < len(changes):
+        logging.getLogger("itemlm.serve").warning(
+            "model '%s' leaves out %d changed items, whose ids cannot be in its catalog",
+            release.name,
+            len(changes) - len(fitting),
+        )
+    return release.changed(fitting, revision)
+
+
+def _fits(item_id: ItemId, release: Release) -> bool:
     try:
-        return release.changed(changes, revision)
-    except ItemlmError as error:
-        log = logging.getLogger("itemlm.serve")
-        log.warning("model '%s' leaves out some item changes: %s", release.name, error)
-    for change in changes:
-        try:
-            release = release.changed([change], revision)
-        except ItemlmError:
-            continue
-    return release
+        stored_id(item_id, release.catalog.items)
+    except DataError:
+        return False
+    return True
 
 
 def warm_up(recommender: Recommender) -> None:
