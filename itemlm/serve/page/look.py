@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from itemlm.serve.http.errors import ApiError
 from itemlm.serve.page.state import PageState
-from itemlm.serve.page.words import LONGEST_VALUE, first_of, tone, value_in_words
+from itemlm.serve.page.words import LONGEST_VALUE, TONE_ORDER, tone, value_in_words
 from itemlm.serve.schemas import Id, ItemAnswer
 
 if TYPE_CHECKING:
@@ -99,9 +99,17 @@ class Look:
         return str(title) if title not in (None, "") else str(item_id)
 
     def tone_of(self, fields: Mapping[str, Any] | None) -> str:
-        """The class of an item's color: that of its group."""
-        group = first_of((fields or {}).get(self.group)) if self.group else None
-        return tone(group, self.groups)
+        """The class of an item's color: that of the first frequent group among its values.
+
+        The map chooses alike. What it leaves gray has the color of its last value, which is the
+        most special one where values are a path of categories.
+        """
+        value = (fields or {}).get(self.group) if self.group else None
+        parts = value if isinstance(value, list) else [] if value is None else [value]
+        names = [str(part).lower() if isinstance(part, bool) else str(part) for part in parts]
+        frequent = self.groups[: len(TONE_ORDER)]
+        known = [name for name in names if name in frequent]
+        return tone(next(iter(known or names[-1:]), ""), frequent)
 
     def line_of(self, fields: Mapping[str, Any] | None) -> str:
         """A few fields as one line."""

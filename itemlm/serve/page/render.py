@@ -41,7 +41,6 @@ def _environment() -> Environment:
     environment.filters.update(
         count=words.count,
         duration=words.duration,
-        fallback_words=words.fallback_in_words,
         milliseconds=words.milliseconds,
         monogram=words.monogram,
         plural=words.plural,

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from itemlm.serve.schemas import Fallback, RecommendAnswer
+from itemlm.serve.schemas import RecommendAnswer
 
 # Classes tone-0 ... tone-11 of the style sheet lie around the circle of hues. The most frequent
 # groups take them in this order, so that neighbors in a legend differ; map-paint.js has the same.
@@ -43,14 +43,13 @@ SOURCES = {
 }
 
 
-def tone(group: object, groups: Sequence[str]) -> str:
-    """The class of a group's color; `groups` are the most frequent ones, which come first."""
-    if group in (None, ""):
+def tone(group: str, frequent: Sequence[str]) -> str:
+    """The class of a group's color: by rank among the most frequent groups, else by its name."""
+    if not group:
         return "tone-none"
-    name = str(group)
-    if name in groups[: len(TONE_ORDER)]:
-        return f"tone-{TONE_ORDER[groups.index(name)]}"
-    return f"tone-{zlib.crc32(name.encode('utf-8', 'replace')) % len(TONE_ORDER)}"
+    if group in frequent:
+        return f"tone-{TONE_ORDER[frequent.index(group)]}"
+    return f"tone-{zlib.crc32(group.encode('utf-8', 'replace')) % len(TONE_ORDER)}"
 
 
 def monogram(title: str) -> str:
@@ -85,25 +84,15 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def first_of(value: Any) -> Any:
-    """A value, or the first of a list."""
-    if isinstance(value, list | tuple):
-        return value[0] if value else None
-    return value
-
-
 def source_in_words(answer: RecommendAnswer) -> str:
-    """Who made a slate, as a sentence."""
-    return SOURCES[answer.source].format(model=answer.model)
-
-
-def fallback_in_words(fallback: Fallback) -> str:
-    """What answered instead of the model, and why."""
-    if fallback.reason == "not_enough":
-        return f"The last places were filled with {INSTEAD[fallback.to]}: " + (
-            f"{BECAUSE[fallback.reason]}."
-        )
-    return f"You see {INSTEAD[fallback.to]}, since {BECAUSE[fallback.reason]}."
+    """Who made a slate, and what stood in for the model, if anything did."""
+    told = SOURCES[answer.source].format(model=answer.model)
+    if answer.fallback is None:
+        return told
+    instead, because = INSTEAD[answer.fallback.to], BECAUSE[answer.fallback.reason]
+    if answer.fallback.to == answer.source:
+        return f"You see {instead}, since {because}."
+    return f"{told} The last places were filled with {instead}, since {because}."
 
 
 def count(number: int | float | None) -> str:

@@ -18,4 +18,6 @@ document.addEventListener("htmx:response:error", (event) => {
 document.addEventListener("htmx:error", () => {
   bar.textContent = "The service cannot be reached. What you see is from before.";
 });
-document.addEventListener("htmx:before:swap", () => { bar.textContent = ""; });
+document.addEventListener("htmx:before:swap", (event) => {
+  if (event.detail.ctx.response.status < 400) bar.textContent = "";
+});
