@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from itemlm import __version__
 from itemlm.serve.http.keys import KeyRing
@@ -19,6 +20,7 @@ from itemlm.serve.page.routes import page_router
 from itemlm.serve.routes import asking, health, keeping
 from itemlm.serve.service import Service
 
+COMPRESSED_FROM = 4096  # bytes: pages, scripts and the map, for browsers that ask for it
 UPKEEP_EVERY = 300.0  # seconds between looks at what has become old
 
 
@@ -47,6 +49,7 @@ def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
 
     app.include_router(page_router(service, ring), include_in_schema=False)
     app.include_router(reference_router(app))
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=5)
     protect(app, http or HttpSettings(), ring, service.metrics)
     shedding = Middleware(Shedding, waiting=service.overload, rejected=service.metrics.rejected)
     app.user_middleware.insert(1, shedding)  # right inside of what counts and logs

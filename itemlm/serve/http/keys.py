@@ -162,13 +162,14 @@ class Keyed:
             return None
         key = _given_key(scope, method, path)
         if not key:
-            accepted = exchange.header(scope, b"accept")
-            if method in READS and is_page(path) and "text/html" in accepted:
+            if _is_look(scope, method, path):
                 return RedirectResponse(_login_url(scope), status_code=303)
             raise ApiError(
                 "no_key", "This needs an API key: send the header 'Authorization: Bearer KEY'."
             )
         record = self.ring.find(key)
+        if record is None and _is_look(scope, method, path):  # the key of a cookie was revoked
+            return RedirectResponse(_login_url(scope), status_code=303)
         if record is None:
             raise ApiError(
                 "unknown_key", "The API key is not known here, or was revoked. Ask for a new one."
@@ -177,6 +178,12 @@ class Keyed:
         here.key_name, here.scopes = record.name, frozenset(record.scopes)
         require(scope, needed)
         return None
+
+
+def _is_look(scope: Scope, method: str, path: str) -> bool:
+    """Whether a person is at a browser and wants to see a page."""
+    accepted = exchange.header(scope, b"accept")
+    return method in READS and is_page(path) and "text/html" in accepted
 
 
 def _given_key(scope: Scope, method: str, path: str) -> str:
