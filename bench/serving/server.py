@@ -14,43 +14,16 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 CACHE = Path(os.environ.get("ITEMLM_BENCH", Path.home() / ".cache" / "itemlm-bench")) / "serving"
 WORDS = [
-    "red",
-    "blue",
-    "green",
-    "dark",
-    "light",
-    "soft",
-    "hard",
-    "small",
-    "large",
-    "classic",
-    "modern",
-    "wool",
-    "cotton",
-    "steel",
-    "oak",
-    "glass",
-    "chair",
-    "table",
-    "lamp",
-    "shirt",
-    "coat",
-    "shoe",
-    "bag",
-    "watch",
-    "book",
-    "film",
-    "game",
-    "phone",
-    "cable",
-    "mug",
-    "plate",
+    *("red", "blue", "green", "dark", "light", "soft", "hard", "small", "large", "classic"),
+    *("modern", "wool", "cotton", "steel", "oak", "glass", "chair", "table", "lamp", "shirt"),
+    *("coat", "shoe", "bag", "watch", "book", "film", "game", "phone", "cable", "mug", "plate"),
     "knife",
 ]
 BRANDS = 200
@@ -123,12 +96,12 @@ class Server:
         line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
-    def get(self, path: str) -> dict[str, object]:
+    def get(self, path: str) -> dict[str, Any]:
         """An answer."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
             return dict(json.load(answer))
 
-    def post(self, path: str, body: object) -> dict[str, object]:
+    def post(self, path: str, body: object) -> dict[str, Any]:
         """An answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
@@ -144,9 +117,13 @@ class Server:
         self.process.wait()
 
     def stop(self) -> int:
-        """Gracefully."""
+        """Gracefully, or not after a minute."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        try:
+            return self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
 
 def start(
@@ -157,6 +134,7 @@ def start(
     options: Sequence[str] = (),
     settings: str = "",
     fresh: bool = True,
+    program: Sequence[str] = ("-m", "itemlm"),
 ) -> Server:
     """A service that is ready.
 
@@ -166,30 +144,46 @@ def start(
         cores: that it may use; all if None.
         options: of `itemlm serve`.
         settings: TOML.
+        fresh: without what it kept before.
+        program: what Python runs, if not itemlm.
+
+    Raises:
+        RuntimeError: if it ends, or is not ready after two minutes.
     """
     home.mkdir(parents=True, exist_ok=True)
     if fresh:
-        for file in home.glob("service.db*"):
-            file.unlink()
+        for file in [*home.glob("service.db*"), home / "log"]:
+            file.unlink(missing_ok=True)
     (home / "service.toml").write_text(settings)
     port = free_port()
-    command = [sys.executable, "-m", "itemlm", "serve", *map(str, models)]
+    command = [sys.executable, *program, "serve", *map(str, models)]
     command += ["--home", str(home), "--port", str(port), "--settings", str(home / "service.toml")]
     pinned = (
         ["taskset", "-c", ",".join(map(str, cores))] if cores and shutil.which("taskset") else []
     )
-    log = (home / "log").open("ab")
     environment = os.environ | ({"OMP_NUM_THREADS": str(len(cores))} if cores else {})
-    process = subprocess.Popen(
-        [*pinned, *command, *options], stdout=log, stderr=log, env=environment
-    )
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [*pinned, *command, *options], stdout=log, stderr=log, env=environment
+        )
     server = Server(process, port, home)
-    for _ in range(3000):
-        if process.poll() is not None:
-            raise RuntimeError(f"the service ended: {(home / 'log').read_text()[-2000:]}")
+    try:
+        _wait(server)
+    except BaseException:
+        server.kill()
+        raise
+    return server
+
+
+def _wait(server: Server, seconds: float = 120) -> None:
+    """Until it is ready."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if server.process.poll() is not None:
+            raise RuntimeError(f"the service ended: {(server.home / 'log').read_text()[-2000:]}")
         try:
             server.get("/readyz")
-            return server
+            return
         except OSError:
             time.sleep(0.02)
     raise RuntimeError("the service did not start")

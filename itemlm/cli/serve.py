@@ -48,8 +48,15 @@ def serve(
     encoder: Annotated[
         str, typer.Option(help="Of item texts: lsa, or a folder of `itemlm export-encoder`.")
     ] = "lsa",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="report.json of `itemlm compare`, for the page; found by itself beside runs.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
     open_to_all: Annotated[
         bool, typer.Option("--open", help="Let anybody in who can reach the address.")
     ] = False,
@@ -77,6 +84,7 @@ def serve(
         store=store,
         more_models=more_models,
         encoder=encoder,
+        report=report,
     )
     active = service.shelf.active
     at = f"http://{'localhost' if host == '127.0.0.1' else host}:{port}"
@@ -101,7 +109,14 @@ def add(
     home: HomeOption = HOME,
     store: StoreOption = None,
 ) -> None:
-    """Make a key; it is shown once and can't be shown again."""
+    """Make a key; it is shown once and can't be shown again.
+
+    For example:
+
+    ```
+    itemlm keys add shop --scope read --scope write
+    ```
+    """
     from itemlm.serve.http.keys import hash_key, new_key
     from itemlm.serve.http.scopes import SCOPES
     from itemlm.types import UnknownName
@@ -120,7 +135,14 @@ def add(
 
 @keys.command(name="list")
 def list_keys(home: HomeOption = HOME, store: StoreOption = None) -> None:
-    """Names, scopes and dates of all keys."""
+    """Names, scopes and dates of all keys.
+
+    For example:
+
+    ```
+    itemlm keys list
+    ```
+    """
     from datetime import UTC, datetime
 
     opened = _opened(home, store)
@@ -141,7 +163,14 @@ def revoke(
     home: HomeOption = HOME,
     store: StoreOption = None,
 ) -> None:
-    """End a key; a running service refuses it within seconds."""
+    """End a key; a running service refuses it within seconds.
+
+    For example:
+
+    ```
+    itemlm keys revoke shop
+    ```
+    """
     from itemlm.types import ConfigError
 
     opened = _opened(home, store)

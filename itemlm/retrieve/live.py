@@ -77,17 +77,8 @@ class Live(Recommender):
         if len(self.catalog) == self.known:
             return self.base.topk(batch, k)
         known = self._read_by_the_model(batch)
-        has_arrived_B = np.zeros(len(batch), dtype=bool)
-        has_arrived_B[batch.query_of_event[batch.item_rows >= self.known]] = True
-        # A stand-in in a history must not hide the item itself, which its owner may not know.
-        spare = 0
-        if batch.exclude_seen and has_arrived_B.any():
-            spare = int(np.diff(batch.offsets)[has_arrived_B].max())
-        asked = known if not spare else replace(known, exclude_seen=False)
-        rows_BK, scores_BK = self.base.topk(asked, min(k + spare, self.known))
-        if spare:
-            scores_BK = np.where(self._seen(batch, rows_BK), -np.inf, scores_BK)
-        arrived_BA = self._scores_of_arrived(batch, known, rows_BK, scores_BK)
+        rows_BK, scores_BK = self.base.topk(self._hiding_the_seen(batch, known), k)
+        arrived_BA = self._scores_of_arrived(batch, known, scores_BK, k)
         return _merged(rows_BK, scores_BK, arrived_BA, self.known, k)
 
     def _read_by_the_model(self, batch: QueryBatch) -> QueryBatch:
@@ -106,8 +97,19 @@ class Live(Recommender):
             allowed_BN=None if batch.allowed_BN is None else batch.allowed_BN[:, : self.known],
         )
 
+    def _hiding_the_seen(self, batch: QueryBatch, known: QueryBatch) -> QueryBatch:
+        """A stand-in in a history must not hide the item itself, which its owner may not know."""
+        is_known_E = batch.item_rows < self.known
+        if not batch.exclude_seen or is_known_E.all():
+            return known
+        allowed_BN = np.ones((len(batch), self.known), dtype=bool)
+        if known.allowed_BN is not None:
+            allowed_BN &= known.allowed_BN
+        allowed_BN[batch.query_of_event[is_known_E], batch.item_rows[is_known_E]] = False
+        return replace(known, exclude_seen=False, allowed_BN=allowed_BN)
+
     def _scores_of_arrived(
-        self, batch: QueryBatch, known: QueryBatch, rows_BK: IntArray, scores_BK: FloatArray
+        self, batch: QueryBatch, known: QueryBatch, scores_BK: FloatArray, k: int
     ) -> FloatArray:
         """[B, A] -inf where an arrived item may not be recommended or nothing stands in for it.
 
@@ -120,19 +122,13 @@ class Live(Recommender):
             allowed_BA &= batch.allowed_N[self.known :]
         if batch.allowed_BN is not None:
             allowed_BA &= batch.allowed_BN[:, self.known :]
-        if batch.exclude_seen:
-            is_new_E = batch.item_rows >= self.known
-            seen_E = batch.item_rows[is_new_E] - self.known
-            allowed_BA[batch.query_of_event[is_new_E], seen_E] = False
         out_BA = np.full(allowed_BA.shape, -np.inf, dtype=np.float32)
         stand_in_S = distinct(self.stand_ins_AM[allowed_BA.any(axis=0)].ravel())
         stand_in_S = stand_in_S[stand_in_S >= 0]
         if not len(stand_in_S):
             return out_BA
-        may_stand_in_N = np.zeros(self.known, dtype=bool)
-        may_stand_in_N[stand_in_S] = True
-        asked = replace(known, exclude_seen=False, allowed_N=may_stand_in_N, allowed_BN=None)
-        row_BC, score_BC = self.base.topk(asked, min(ASKED_FOR, len(stand_in_S)))
+        asked = self._for_stand_ins(known, stand_in_S, allowed_BA)
+        row_BC, score_BC = self.base.topk(asked, min(max(ASKED_FOR, k), len(stand_in_S)))
         # Scores by place in stand_in_S, and one more for items without a stand-in.
         score_BS = np.full((len(batch), len(stand_in_S) + 1), -np.inf, dtype=np.float32)
         place_BC = np.where(row_BC < 0, -1, np.searchsorted(stand_in_S, row_BC))
@@ -145,18 +141,34 @@ class Live(Recommender):
         spread_B[some_B] = np.nanmax(finite_BX[some_B], axis=1) - np.nanmin(
             finite_BX[some_B], axis=1
         )
-        loss_AM = np.clip(1 - self.similarity_AM, 0, None).astype(np.float32)
+        # Where there is no stand-in, the similarity says nothing: it may be infinite.
+        loss_AM = np.where(self.stand_ins_AM < 0, 0, np.clip(1 - self.similarity_AM, 0, None))
+        loss_AM = loss_AM.astype(np.float32)
         place_AM = np.searchsorted(stand_in_S, self.stand_ins_AM)
         place_AM[~np.isin(self.stand_ins_AM, stand_in_S)] = -1
         for place in range(place_AM.shape[1]):
             score_BA = score_BS[:, place_AM[:, place]]
             np.maximum(out_BA, score_BA - spread_B[:, None] * loss_AM[:, place], out=out_BA)
+        if batch.exclude_seen:
+            is_new_E = batch.item_rows >= self.known
+            seen_E = batch.item_rows[is_new_E] - self.known
+            allowed_BA[batch.query_of_event[is_new_E], seen_E] = False
         out_BA[~allowed_BA] = -np.inf
         return out_BA
 
-    def _seen(self, batch: QueryBatch, rows_BK: IntArray) -> BoolArray:
-        query_BK = np.broadcast_to(np.arange(len(batch))[:, None], rows_BK.shape)
-        return batch.holds(query_BK, rows_BK) | (rows_BK < 0)
+    def _for_stand_ins(
+        self, known: QueryBatch, stand_in_S: IntArray, allowed_BA: BoolArray
+    ) -> QueryBatch:
+        """The queries, for the stand-ins of those arrived items that each may be recommended."""
+        may_stand_in_N = np.zeros(self.known, dtype=bool)
+        may_stand_in_N[stand_in_S] = True
+        own_BN = None
+        if known.allowed_BN is not None:
+            own_BN = np.zeros(known.allowed_BN.shape, dtype=bool)
+            for own_N, allowed_A in zip(own_BN, allowed_BA, strict=True):
+                rows = self.stand_ins_AM[allowed_A].ravel()
+                own_N[rows[rows >= 0]] = True
+        return replace(known, exclude_seen=False, allowed_N=may_stand_in_N, allowed_BN=own_BN)
 
     @property
     def parameters(self) -> int:

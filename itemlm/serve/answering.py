@@ -44,16 +44,21 @@ class Histories(Protocol):
         """Histories of users and of sessions, oldest first; those without one are absent."""
         ...
 
+    def forgotten(self, users: Sequence[str]) -> set[str]:
+        """Which of these asked to be forgotten: what a model learned of them is not used."""
+        ...
+
 
 def answer(questions: Sequence[Question], histories: Histories) -> list[Found | Exception]:
     """A slate, or what went wrong, for each question."""
     read = _histories(questions, histories)
+    questions = _without_forgotten(questions, histories)
     found: dict[int, Found | Exception] = {}
     kinds: dict[tuple[int, int, bool, bool], list[int]] = defaultdict(list)
     for place, question in enumerate(questions):
         kinds[
             id(question.release),
-            _wanted(question),
+            wanted(question),
             question.shaping.exclude_seen,
             _is_filtered(question),
         ].append(place)
@@ -84,6 +89,15 @@ def _histories(questions: Sequence[Question], histories: Histories) -> list[Sequ
     ]
 
 
+def _without_forgotten(questions: Sequence[Question], histories: Histories) -> Sequence[Question]:
+    """For models that know people by name: nobody of those who are not to be known."""
+    users = {q.user for q in questions if q.user is not None and q.release.live.users is not None}
+    forgotten = histories.forgotten(sorted(users)) if users else set()
+    if not forgotten:
+        return questions
+    return [replace(q, user=None) if q.user in forgotten else q for q in questions]
+
+
 def is_shaped(question: Question) -> bool:
     """Whether a slate can differ from the model's first places."""
     shaping = question.shaping
@@ -101,7 +115,7 @@ def _fuses(question: Question) -> bool:
     return bool(question.text) and not question.release.live.reads_text
 
 
-def _wanted(question: Question) -> int:
+def wanted(question: Question) -> int:
     """Candidates that the model is asked for."""
     k = question.shaping.k
     if is_shaped(question) or _fuses(question):
@@ -163,7 +177,7 @@ def _answered(
     histories: Sequence[Sequence[ItemId]],
     masks: Sequence[BoolArray | None],
 ) -> list[Found | Exception]:
-    release, k = questions[0].release, _wanted(questions[0])
+    release, k = questions[0].release, wanted(questions[0])
     failure: Exception | None = None
     pools: Sequence[Rows] = ()
     try:
@@ -264,7 +278,7 @@ def _finished(
         pool, source = fused([pool, searched], k), "model+search"
     if fallback is not None:
         source = fallback.to
-    return _shaped(question, history, pool, source, fallback, notes)
+    return shaped(question, history, pool, source, fallback, notes)
 
 
 def _knows(question: Question) -> bool:
@@ -272,7 +286,7 @@ def _knows(question: Question) -> bool:
     return users is not None and question.user is not None and question.user in users
 
 
-def _shaped(
+def shaped(
     question: Question,
     history: IntArray,
     pool: Rows,
@@ -280,6 +294,11 @@ def _shaped(
     fallback: Fallback | None,
     notes: list[str],
 ) -> Found:
+    """The slate that a question's rules and dials make of candidates.
+
+    Raises:
+        ItemlmError: if a rule does not fit the catalog.
+    """
     shaping, release = question.shaping, question.release
     rows_C, scores_C = pool
     k = shaping.k
@@ -330,11 +349,15 @@ def _rules(question: Question, rows_C: IntArray) -> Rules:
             )
         cells = table[name][rows_C].to_list()
         limits.append(([_values(cell) for cell in cells], most))
+    # What was to be left out, such as what earlier pages have shown, is not pinned either.
+    excluded = set(release.catalog.items.rows(question.exclude).tolist())
     pins: dict[int, int] = {}
     for pin in shaping.pin:
         row = int(release.catalog.items.rows([pin.item_id])[0])
         if row < 0 or release.removed_N[row]:
             raise ItemlmError(f"pin: there is no item {pin.item_id!r}.")
+        if row in excluded:
+            continue
         if pin.place in pins or row in pins.values():
             raise ItemlmError(f"pin: place {pin.place} or item {pin.item_id!r} is pinned twice.")
         pins[pin.place] = row
@@ -357,33 +380,58 @@ def _values(cell: object) -> list[str]:
 def places_without(question: Question, found: Found) -> list[tuple[int, list[int]]]:
     """What the slate would be without each of the latest items of the history.
 
+    The question is asked again with the whole history too. Only where that gives an item the place
+    that it has in the slate, the comparison says something; elsewhere the place is said to stay.
+
     Returns:
         for each item left out, its row and the place of each item of the slate then, 0 for none.
     """
-    if not found.history or found.fallback is not None:
+    by_history = ("model", "model+search", "behavior")
+    if not found.history or found.source not in by_history or question.shaping.explore:
         return []
-    release = question.release
-    ids = release.catalog.items.ids_of(np.array(found.history))
     left_out = list(dict.fromkeys(reversed(found.history)))[:LEFT_OUT]
-    others = [
-        [item for item, row in zip(ids, found.history, strict=True) if row != out]
-        for out in left_out
+    control, *others = _again(question, found.history, left_out)
+    stays = [control.get(row) == place for place, row in enumerate(found.rows, 1)]
+    return [
+        (
+            out,
+            [
+                place_of.get(row, 0) if stays[place - 1] else place
+                for place, row in enumerate(found.rows, 1)
+            ],
+        )
+        for out, place_of in zip(left_out, others, strict=True)
     ]
-    # What was left out could take a place itself, which would push others down.
-    masks = []
-    for out in left_out:
-        mask_N = allowed(question)
-        mask_N[out] &= not question.shaping.exclude_seen
-        masks.append(mask_N)
+
+
+def _again(
+    question: Question, history: Sequence[int], left_out: Sequence[int]
+) -> list[dict[int, int]]:
+    """The places of items, with the whole history first, then without each of some items."""
+    release = question.release
+    ids = release.catalog.items.ids_of(np.array(history))
+    histories = [ids] + [
+        [item for item, row in zip(ids, history, strict=True) if row != out] for out in left_out
+    ]
+    mask_N = allowed(question)
+    if question.shaping.exclude_seen:
+        # What was left out could take a place itself, which would push others down.
+        mask_N[list(history)] = False
+    # Where nothing but the model decides, it can be seen how far an item falls.
+    plain = not is_shaped(question) and not _fuses(question)
+    k = min((2 if plain else 1) * wanted(question), len(release.catalog))
     pools = candidates(
         release,
-        [_query(question, history) for history in others],
-        min(2 * _wanted(question), len(release.catalog)),
+        [_query(question, some) for some in histories],
+        k,
         exclude_seen=question.shaping.exclude_seen,
-        allowed_BN=np.stack(masks),
+        allowed_BN=np.tile(mask_N, (len(histories), 1)),
     )
-    places = []
-    for out, (rows, _) in zip(left_out, pools, strict=True):
-        place_of = {row: place for place, row in enumerate(rows.tolist(), 1)}
-        places.append((out, [place_of.get(row, 0) for row in found.rows]))
-    return places
+    if _fuses(question):
+        searched = spelled(release, question.text, k, mask_N)
+        pools = [fused([pool, searched], k) if len(searched[0]) else pool for pool in pools]
+    if is_shaped(question):
+        slates = [shaped(question, np.array(history), p, "model", None, []).rows for p in pools]
+    else:
+        slates = [rows.tolist() for rows, _ in pools]
+    return [{row: place for place, row in enumerate(slate, 1)} for slate in slates]

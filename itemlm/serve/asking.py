@@ -6,6 +6,7 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -35,7 +36,7 @@ from itemlm.serve.schemas import (
     Source,
     Why,
 )
-from itemlm.serve.store.rows import Recommendation, Shadow
+from itemlm.serve.store.rows import Recommendation, Shadow, Shown
 from itemlm.types import ItemId
 
 
@@ -68,7 +69,7 @@ class Asking(Core):
             seed=secrets.randbits(63) if settings.explore else 0,
         )
         found = await self._found(question)
-        return await self._answer(found, question, request, group)
+        return await self._answer(found, question, request, group, has_pages=True)
 
     async def similar(self, request: SimilarRequest) -> RecommendAnswer:
         """Items like one item.
@@ -115,6 +116,7 @@ class Asking(Core):
             session_id=request.session_id,
             history=request.history,
             text=request.text,
+            only=request.items,
             k=len(request.items),
             exclude_seen=False,
             fields=request.fields,
@@ -159,7 +161,7 @@ class Asking(Core):
             history=kept.history,
             text=request.text,
             only=request.only,
-            exclude=request.exclude,
+            exclude=[*request.exclude, *await self._shown_before(request.cursor)],
         )
         rows = release.catalog.items.rows([item.item_id for item in kept.items])
         there = [place for place, row in enumerate(rows.tolist()) if row >= 0]
@@ -170,7 +172,7 @@ class Asking(Core):
             rows=rows[there].tolist(),
             scores=[_number(kept.items[place].score) for place in there],
             pinned=[kept.items[place].pinned for place in there],
-            propensities=None,
+            propensities=_propensities([kept.items[place] for place in there]),
             source=kept.source,  # type: ignore[arg-type]
         )
         whys = await self._aside(_whys, question, found)
@@ -242,6 +244,8 @@ class Asking(Core):
         question: Question,
         request: RecommendRequest,
         group: Group | None,
+        *,
+        has_pages: bool = False,
     ) -> RecommendAnswer:
         """What goes over the wire, and into the log."""
         whys = None
@@ -264,13 +268,14 @@ class Asking(Core):
                 scenario=request.scenario,
                 experiment=None if group is None else group.experiment,
                 group=None if group is None else group.group,
-                request_json=request.model_dump_json(exclude_defaults=True, exclude={"history"}),
+                request_json=request.model_dump_json(exclude_unset=True, exclude={"history"}),
                 history=[str(item_id) for item_id in ids],
                 items=shown(items),
             )
         )
-        if self.settings.shadow is not None and self.settings.shadow != found.release.name:
-            self._side.submit(self._shadow, question, name, list(map(str, ids)))
+        shadow = self.settings.shadow
+        if shadow is not None and shadow != found.release.name and self._shadow_room.acquire(False):
+            self._shadow_thread.submit(self._shadow, question, name, list(map(str, ids)))
         return RecommendAnswer(
             recommendation_id=name,
             items=items,
@@ -279,7 +284,7 @@ class Asking(Core):
             fallback=found.fallback,
             scenario=request.scenario,
             group=group,
-            cursor=name if len(items) == question.shaping.k else None,
+            cursor=name if has_pages and len(items) == question.shaping.k else None,
             notes=found.notes,
         )
 
@@ -293,6 +298,8 @@ class Asking(Core):
             (found,) = answering.answer([asked], self.history)
         except Exception as error:
             found = error
+        finally:
+            self._shadow_room.release()
         if isinstance(found, Exception):
             logging.getLogger("itemlm.serve").warning("the shadow model failed: %s", found)
             return
@@ -345,10 +352,10 @@ def _late(question: Question) -> Found:
     mask_N = allowed(question)
     if question.shaping.exclude_seen:
         mask_N[history] = False
-    found, fallback = like_the_last(
-        question.release, history, question.shaping.k, mask_N, "timeout"
+    pool, fallback = like_the_last(
+        question.release, history, answering.wanted(question), mask_N, "timeout"
     )
-    return replace(_plain(question, found, fallback.to, fallback), history=history.tolist())
+    return answering.shaped(question, history, pool, fallback.to, fallback, [])
 
 
 def _plain(question: Question, found: Rows, source: Source, fallback: Fallback | None) -> Found:
@@ -367,6 +374,12 @@ def _plain(question: Question, found: Rows, source: Source, fallback: Fallback |
 
 def _text(value: Id | None) -> str | None:
     return None if value is None else str(value)
+
+
+def _propensities(shown: Sequence[Shown]) -> list[float] | None:
+    """Those of an answer that was left to chance."""
+    found = [item.propensity for item in shown if item.propensity is not None]
+    return found if found and len(found) == len(shown) else None
 
 
 def _number(score: float | None) -> float:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -114,6 +115,8 @@ class Batcher(Generic[Q, A]):
             started = time.perf_counter()
             try:
                 answers = self._answer([waiting.question for waiting in batch])
+                if len(answers) != len(batch):
+                    raise RuntimeError(f"{len(answers)} answers to {len(batch)} questions")
             except Exception as error:  # a bug of ours must not end the thread
                 logging.getLogger("itemlm.serve").exception("a batch could not be answered")
                 answers = [error] * len(batch)
@@ -127,7 +130,7 @@ class Batcher(Generic[Q, A]):
                     for waiting, answer in zip(batch, answers, strict=True)
                     if waiting.loop is loop
                 ]
-                if not loop.is_closed():
+                with suppress(RuntimeError):  # a loop that was closed waits for nothing
                     loop.call_soon_threadsafe(_deliver, pairs)
 
     def _next(self) -> list[_Waiting[Q, A]]:

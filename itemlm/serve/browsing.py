@@ -40,9 +40,10 @@ def codes(release: Release, prefix: Sequence[int]) -> CodesAnswer:
         raise ApiError("not_found", f"'{release.name}' has no Semantic IDs.", field="model")
     codes_NL = release.codes_NL
     depth = len(prefix)
-    inside_N = np.all(codes_NL[:, :depth] == np.array(prefix, dtype=np.int64), axis=1)
-    inside_N = inside_N & ~release.removed_N & (codes_NL[:, 0] >= 0)
-    rows = np.flatnonzero(inside_N) if depth <= codes_NL.shape[1] else np.empty(0, dtype=np.int64)
+    inside_N = ~release.removed_N & (codes_NL[:, 0] >= 0) & (depth <= codes_NL.shape[1])
+    for level, code in enumerate(prefix[: codes_NL.shape[1]]):
+        inside_N &= codes_NL[:, level] == code
+    rows = np.flatnonzero(inside_N)
     if not len(rows):
         path = ", ".join(map(str, prefix))
         raise ApiError("not_found", f"No Semantic ID of '{release.name}' begins with {path}.")
@@ -104,7 +105,9 @@ def _groups(table: pl.DataFrame, rows: IntArray) -> tuple[IntArray, list[str]]:
     for name, values in facets(table).items():
         names = values[:GROUPS]
         place_of = {value: place for place, value in enumerate(names)}
-        cells = table[name].gather(rows).to_list()
+        column = table[name].gather(rows)
+        is_list = isinstance(column.dtype, pl.List)
+        cells = (column if is_list else column.cast(pl.String)).to_list()
         groups = [
             next((place_of[part] for part in _parts(cell) if part in place_of), -1)
             for cell in cells

@@ -14,7 +14,6 @@ from itemlm.serve.release import Release
 from itemlm.serve.schemas import ItemAnswer, Recommended, Why
 from itemlm.serve.store.rows import Shown
 
-
 NAMES_AT_A_TIME = 256
 
 

@@ -8,6 +8,7 @@ else takes time to a small pool of threads.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from itemlm.serve.http.metrics import Metrics
 from itemlm.serve.question import Found, Question
 from itemlm.serve.recorder import Recorder
 from itemlm.serve.release import Release
-from itemlm.serve.schemas import Id
+from itemlm.serve.schemas import Evaluation, Id
 from itemlm.serve.settings import ServiceSettings
 from itemlm.serve.shelf import Shelf
 from itemlm.serve.store.rows import EventRow
@@ -33,6 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SIDE_THREADS = 2  # for what is neither a recommendation nor an event
+SHADOWS = 64  # questions that wait for the shadow model; it is not asked what comes on top
 EVENT_BUDGET = 2.0  # seconds of waiting for the disk beyond which events are turned away
 
 
@@ -61,7 +63,10 @@ class Core:
         self.recorder = Recorder(store)
         self.started = time.monotonic()
         self.draining = False
+        self.evaluation: Evaluation | None = None  # of the models, if they came with a report
         self._side = ThreadPoolExecutor(SIDE_THREADS, thread_name_prefix="itemlm-side")
+        self._shadow_thread = ThreadPoolExecutor(1, thread_name_prefix="itemlm-shadow")
+        self._shadow_room = threading.BoundedSemaphore(SHADOWS)
         self._questions: Batcher[Question, Found] = Batcher(
             partial(answering.answer, histories=self.history),
             max_batch=settings.batching.max_batch,
@@ -80,6 +85,7 @@ class Core:
         self._questions.stop()
         self._events.stop()
         self._side.shutdown()
+        self._shadow_thread.shutdown()
         self.recorder.stop()
         self.store.close()
 

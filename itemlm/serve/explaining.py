@@ -48,12 +48,16 @@ def _why(found: Found, place: int, places_without: Sequence[tuple[int, list[int]
         parts.append(f"Popular: taken {_times(int(release.counts_N[row]))}.")
     elif found.source == "item_to_item":
         parts.append("Described like the latest items of the history.")
+    elif found.source == "text":
+        parts.append("Described alike.")
     elif found.source == "search":
         parts.append("Fits the words.")
     elif found.source == "catalog":
         parts.append("Nothing is known yet that would make a better start.")
     if found.source == "model+search":
         parts.append("Among the best for the history and the words together.")
+    if found.propensities is not None and not found.pinned[place]:
+        parts.append("Chance had a part in its place.")
     if row >= release.live.known:
         known = stand_ins(release, row)[:1]
         if known:
@@ -62,7 +66,7 @@ def _why(found: Found, place: int, places_without: Sequence[tuple[int, list[int]
     if because:
         parts.append(_sentence(because[0], place + 1))
     if not parts:
-        parts.append("The history as a whole speaks for it, no single item does.")
+        parts.append("The history as a whole speaks for it, none of its latest items alone.")
     return Why(text=" ".join(parts), because=because)
 
 
@@ -93,7 +97,9 @@ def _evidence(
 def _sentence(because: Because, place: int) -> str:
     both = ""
     if because.shared:
-        values = list(dict.fromkeys(part for parts in because.shared.values() for part in parts))
+        parts = [part for parts in because.shared.values() for part in parts]
+        single = [part for part in parts if ", " not in part]  # no lists in one text
+        values = list(dict.fromkeys(single or parts))
         both = f" (both: {', '.join(values[:SHARED])})"
     then = f"in place {because.place_without}" if because.place_without else "far down"
     return f"Because of '{because.title}'{both}: without it, {then} instead of {place}."

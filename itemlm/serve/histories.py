@@ -46,6 +46,10 @@ class History:
             user: list(self._dataset.query(user).history) for user in known if user not in forgotten
         }
 
+    def forgotten(self, users: Sequence[str]) -> set[str]:
+        """Which of these were forgotten."""
+        return self._store.is_forgotten(users)
+
     def by_month(self, item_id: ItemId) -> dict[str, int]:
         """How often an item was taken in the data of the start, by the first day of each month."""
         if self._dataset is None or self._dataset.sequences.timestamps is None:

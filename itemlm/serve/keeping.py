@@ -28,6 +28,7 @@ from itemlm.serve.schemas import (
     UserAnswer,
 )
 from itemlm.serve.store.rows import EventRow
+from itemlm.types import ArtifactError
 
 
 class Keeping(Core):
@@ -215,7 +216,11 @@ class Keeping(Core):
         active = self.shelf.active.name
         models = []
         for name in self.shelf.names():
-            manifest, release = self.shelf.manifest(name), self.shelf.loaded(name)
+            release = self.shelf.loaded(name)
+            try:
+                manifest = self.shelf.manifest(name)
+            except ArtifactError:  # a damaged folder must not hide the others
+                continue
             models.append(
                 ModelAnswer(
                     name=name,
@@ -228,7 +233,9 @@ class Keeping(Core):
                     config=manifest.get("config") or {},
                 )
             )
-        return ModelsAnswer(active=active, previous=self.shelf.previous, models=models)
+        return ModelsAnswer(
+            active=active, previous=self.shelf.previous, models=models, evaluation=self.evaluation
+        )
 
     # --- Upkeep ---------------------------------------------------------------------------------
 

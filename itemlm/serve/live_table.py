@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -42,8 +42,13 @@ class Applied:
     returned: list[int]
 
 
-def checked(item_id: ItemId, fields: Fields, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
+def checked(item_id: ItemId, fields: Fields, schema: dict[str, pl.DataType]) -> dict[str, Any]:
     """The fields of an item, each of the type of its column.
+
+    Args:
+        item_id: of the item.
+        fields: what is to be set.
+        schema: of the table; a new field is added to it, so that the next item must agree.
 
     Raises:
         DataError: naming the item and the field that does not fit.
@@ -56,7 +61,15 @@ def checked(item_id: ItemId, fields: Fields, schema: Mapping[str, pl.DataType]) 
             raise DataError(
                 f"item {item_id!r}: the name of field '{name}' may not begin with '__'."
             )
-        wanted = schema[name] if name in schema else _type_of(value)
+        is_open = isinstance(schema.get(name, pl.Null()), pl.Null)  # nothing has been said yet
+        wanted = _type_of(value) if is_open else schema[name]
+        if wanted is not None and is_open:
+            if name not in schema and len(schema) >= MAX_COLUMNS:
+                raise DataError(
+                    f"item {item_id!r}: '{name}' would be a new field, but items have "
+                    f"{MAX_COLUMNS} already, which is the most."
+                )
+            schema[name] = wanted
         try:
             out[name] = None if value is None or wanted is None else _as(value, wanted)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
@@ -127,9 +140,9 @@ def applied(
 def _with_values(table: pl.DataFrame, name: str, given: Mapping[int, Any]) -> pl.DataFrame:
     """The table with new values of a column in some rows."""
     values = list(given.values())
-    if name not in table.columns:
+    if isinstance(table.schema.get(name, pl.Null()), pl.Null):
         wanted = next((kind for kind in map(_type_of, values) if kind is not None), None)
-        if wanted is None or len(table.columns) >= MAX_COLUMNS:
+        if wanted is None or len(table.columns) >= MAX_COLUMNS:  # another model has other columns
             return table
         table = table.with_columns(pl.lit(None, dtype=wanted).alias(name))
     kind = table.schema[name]
@@ -185,7 +198,8 @@ def _as(value: Any, kind: pl.DataType) -> Any:
     if isinstance(kind, pl.Datetime):
         if isinstance(value, datetime):
             return value
-        return datetime.fromisoformat(_only(value, str)).replace(tzinfo=None)
+        at = datetime.fromisoformat(_only(value, str))
+        return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
     if kind.is_integer():
         number = int(_only(value, int, float))
         if number != value:
@@ -193,6 +207,8 @@ def _as(value: Any, kind: pl.DataType) -> Any:
         return pl.Series([number], dtype=kind)[0]  # refuses what is out of range
     if kind.is_float():
         return float(_only(value, int, float))
+    if isinstance(kind, pl.Enum) and value not in kind.categories:
+        raise ValueError
     if isinstance(kind, pl.String | pl.Categorical | pl.Enum):
         return _only(value, str)
     raise TypeError
@@ -215,7 +231,11 @@ def _in_words(kind: pl.DataType | None) -> str:
         return "a date such as '2026-01-31'"
     if kind.is_integer():
         return "a whole number"
-    return "a number" if kind.is_float() else "a text"
+    if isinstance(kind, pl.Enum):
+        return f"one of {', '.join(kind.categories)}"
+    if isinstance(kind, pl.String | pl.Categorical):
+        return "a text"
+    return "a number" if kind.is_float() else "what cannot be set from outside"
 
 
 def _short(value: object) -> str:

@@ -35,6 +35,7 @@ class Recorder:
         self._shadows: deque[Shadow] = deque(maxlen=WAITING)
         self._latest: OrderedDict[str, Recommendation] = OrderedDict()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # held from taking answers out until they are on disk
         self._stop = threading.Event()
         self.dropped = 0
         self._thread = threading.Thread(target=self._work, name="itemlm-recorder", daemon=True)
@@ -62,31 +63,35 @@ class Recorder:
         return latest or self._store.recommendation(recommendation_id)
 
     def forget(self, user: str) -> None:
-        """Drop what is in memory of a person."""
-        with self._lock:
+        """Drop what is in memory of a person; nothing of it is on its way to the store then."""
+        with self._writing, self._lock:
             for key in [key for key, row in self._latest.items() if row.user_id == user]:
                 del self._latest[key]
             self._waiting = deque(row for row in self._waiting if row.user_id != user)
 
     def flush(self) -> None:
         """Write what is waiting."""
-        while True:
+        with self._writing:
+            while self._write_some():
+                pass
+
+    def _write_some(self) -> bool:
+        """Write what fits into one transaction; False where nothing is left or it failed."""
+        with self._lock:
+            count = min(len(self._waiting), AT_A_TIME)
+            rows = [self._waiting.popleft() for _ in range(count)]
+        shadows = [self._shadows.popleft() for _ in range(min(len(self._shadows), AT_A_TIME))]
+        try:
+            if rows:
+                self._store.log_recommendations(rows)
+            if shadows:
+                self._store.log_shadow(shadows)
+        except ItemlmError as error:
+            logging.getLogger("itemlm.serve").warning("answers were not kept: %s", error)
             with self._lock:
-                count = min(len(self._waiting), AT_A_TIME)
-                rows = [self._waiting.popleft() for _ in range(count)]
-            shadows = [self._shadows.popleft() for _ in range(min(len(self._shadows), AT_A_TIME))]
-            if not rows and not shadows:
-                return
-            try:
-                if rows:
-                    self._store.log_recommendations(rows)
-                if shadows:
-                    self._store.log_shadow(shadows)
-            except ItemlmError as error:
-                logging.getLogger("itemlm.serve").warning("answers were not kept: %s", error)
-                with self._lock:
-                    self._waiting.extendleft(reversed(rows))
-                return
+                self._waiting.extendleft(reversed(rows))
+            return False
+        return bool(rows or shadows)
 
     def stop(self) -> None:
         """Write what is waiting, then stop."""

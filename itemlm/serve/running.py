@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from itemlm.data.dataset import Dataset
+from itemlm.serve.evaluated import read_report, report_beside
 from itemlm.serve.histories import History
 from itemlm.serve.http.metrics import Metrics
 from itemlm.serve.service import Service
@@ -39,6 +40,7 @@ def open_service(
     store: str | None = None,
     more_models: Path | None = None,
     encoder: str = "lsa",
+    report: Path | None = None,
 ) -> Service:
     """A service over saved recommenders, warmed up.
 
@@ -50,12 +52,14 @@ def open_service(
         store: URL or path of the database; a file in `home` if None.
         more_models: a folder in which further saved recommenders appear.
         encoder: of item texts, as `encoder_named` takes it.
+        report: `report.json` of `itemlm compare`, to show beside the models; the one that lies
+            beside their runs if None.
 
     Raises:
         ArtifactError, ConfigError, MissingExtra: with how to mend it.
     """
     settings = settings or ServiceSettings()
-    _use_threads(settings.batching.threads or max(1, len(os.sched_getaffinity(0)) - 1))
+    _use_threads(settings.batching.threads or max(1, _cores() - 1))
     home.mkdir(parents=True, exist_ok=True)
     opened = open_store(store or str(home / DATABASE))
     try:
@@ -70,6 +74,8 @@ def open_service(
         )
         _check(settings, shelf)
         service = Service(shelf, opened, settings, dataset, Metrics())
+        report = report or report_beside(models)
+        service.evaluation = None if report is None else read_report(report)
     except BaseException:
         opened.close()
         raise
@@ -159,9 +165,13 @@ def run(
 
 def _use_threads(count: int) -> None:
     """Let the model's arithmetic use so many threads."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(count)
+    os.environ["OMP_NUM_THREADS"] = str(count)  # PyTorch reads it when a model brings it in
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(count)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -449,12 +449,33 @@ class ModelAnswer(Answer):
     config: dict[str, Any] = {}
 
 
+class Measured(Answer):
+    """A figure of an evaluation, with its 95 % interval."""
+
+    model: Annotated[str, Field(description="Name of the model in the report.")]
+    mean: float
+    low: float
+    high: float
+
+
+class Evaluation(Answer):
+    """What `itemlm compare` found of these models on questions that they had not seen."""
+
+    protocol: dict[str, str]
+    findings: list[str]
+    cautions: list[str]
+    figures: Annotated[dict[str, list[Measured]], Field(description="By metric, the best first.")]
+
+
 class ModelsAnswer(Answer):
     """All model versions."""
 
     active: str
     previous: Annotated[str | None, Field(description="What a rollback would activate.")]
     models: list[ModelAnswer]
+    evaluation: Annotated[
+        Evaluation | None, Field(description="Of the report that the models came with, if any.")
+    ] = None
 
 
 class Branch(Answer):

@@ -40,7 +40,6 @@ class Limits(Settings):
         1000  # of each key, or address without keys
     )
     burst: Annotated[int, Field(ge=1)] = 2000  # requests at once beyond that
-    in_flight: Annotated[int, Field(ge=1)] = 256  # requests at a time; others are turned away
     budget_ms: Annotated[float, Field(gt=0)] = 250  # expected waiting beyond which is turned away
     timeout_ms: Annotated[float, Field(gt=0)] = 2000  # after which a fallback answers
     drain_seconds: Annotated[float, Field(gt=0)] = 10  # to finish requests when told to stop

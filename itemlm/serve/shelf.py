@@ -123,11 +123,12 @@ class Shelf:
             ApiError: if there is no such version.
             ArtifactError: if it cannot be read.
         """
-        release = self._releases.get(name or self._active)
+        if name is None:
+            return self.active
+        release = self._releases.get(name)
         if release is not None:
             return release
         with self._lock:
-            assert name is not None
             return self._releases.get(name) or self._load(name)
 
     def activate(self, name: str) -> Release:
