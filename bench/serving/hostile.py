@@ -23,7 +23,7 @@ from serving.figure import Figure, Options, Row
 from serving.load import Connection
 
 ITEMS = 2000
-EXAMPLES = 300  # per operation; beside them come cases for every limit of the description
+EXAMPLES = 450  # per operation; beside them come cases for every limit of the description
 SECONDS = 1800  # for all of them, at most
 PATIENCE = 15.0  # seconds for the answer to a trick; the service waits 10 for a body
 TOGETHER = 16

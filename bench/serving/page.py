@@ -76,7 +76,7 @@ def missed(measured: Mapping[str, Any]) -> Iterator[str]:
         if row["met"] is False
     ]
     yield "## Missed\n"
-    yield ("\n".join(lines) if lines else "Every aim below is met.") + "\n"
+    yield ("\n".join(lines) if lines else "Every aim of what was measured is met.") + "\n"
 
 
 def section(figure: Figure, measured: Mapping[str, Any] | None) -> Iterator[str]:
@@ -100,7 +100,7 @@ def section(figure: Figure, measured: Mapping[str, Any] | None) -> Iterator[str]
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        if PAGE.read_text(encoding="utf-8") != page():
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
             sys.exit(f"{PAGE} is not what bench/results says; run python bench/serving/page.py")
     else:
         PAGE.write_text(page(), encoding="utf-8")

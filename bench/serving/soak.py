@@ -41,13 +41,13 @@ def measure(options: Options) -> Iterator[Row]:
         result, memory = asyncio.run(
             watched(running, questions.Mixed(items), 60 * minutes, every, options.quick)
         )
+    failed = result.failed + result.refused
     yield Row(
         f"{minutes:g} minutes of mixed requests at {RATE} requests/s",
-        f"{result.failed + result.refused} of {result.statuses.total():,} failed or were refused; "
-        + result.line(),
+        f"{failed} of {result.statuses.total():,} failed or were refused; {result.line()}",
         "0 failed",
-        result.failed + result.refused == 0,
-        result.values(),
+        failed == 0,
+        {"failed": failed, **result.values()},
     )
     fifth = max(1, int(WARM_UP * len(memory)))
     early, late = (statistics.median(some) for some in (memory[fifth : 2 * fifth], memory[-fifth:]))

@@ -71,7 +71,7 @@ def serve(
     ```
     """
     from itemlm.cli.inputs import open_data
-    from itemlm.serve.running import open_service, run
+    from itemlm.serve.running import check_listening, open_service, run
     from itemlm.serve.settings import ServiceSettings
 
     dataset = None if data is None else open_data(data, items, users, column)
@@ -88,8 +88,9 @@ def serve(
     )
     active = service.shelf.active
     at = f"http://{'localhost' if host == '127.0.0.1' else host}:{port}"
-    show(f"{escape(active.name)} answers for {len(active.catalog):,} items at {at}")
     try:
+        check_listening(service, host, port, open_to_all=open_to_all)
+        show(f"{escape(active.name)} answers for {len(active.catalog):,} items at {at}")
         run(service, host=host, port=port, open_to_all=open_to_all)
     except BaseException:
         service.stop()

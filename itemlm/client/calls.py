@@ -138,7 +138,7 @@ def item(item_id: ItemId, model: str | None = None) -> Call[ItemAnswer]:
 
 def popularity(item_id: ItemId) -> Call[PopularityAnswer]:
     """How often an item was taken, by month."""
-    path = f"v1/items/{_in_path(item_id)}/popularity"
+    path = f"v1/popularity/{_in_path(item_id)}"
     return Call(method="GET", path=path, answer=PopularityAnswer)
 
 

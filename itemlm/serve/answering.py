@@ -320,7 +320,7 @@ def shaped(
         if made.propensities_K is not None:
             propensities = made.propensities_K.tolist()
     if len(rows_K) < k:
-        notes.append(f"only {len(rows_K)} items may be shown.")
+        notes.append(f"fewer than {k} items may be shown.")
     return Found(
         release=release,
         history=history.tolist(),

@@ -140,7 +140,7 @@ class Asking(Core):
         found.pinned += [False] * len(left)
         unknown = [i for i, row in zip(request.items, rows.tolist(), strict=True) if row < 0]
         found.notes = [f"{len(unknown)} of the items are unknown."] if unknown else []
-        return await self._answer(found, question, asked, None)
+        return await self._answer(_from(found, "ranked"), question, asked, None)
 
     async def explain(self, recommendation_id: str) -> ExplainAnswer:
         """Why the items of an earlier answer were recommended, by the model that gave it.

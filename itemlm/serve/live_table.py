@@ -210,7 +210,8 @@ def _as(value: Any, kind: pl.DataType) -> Any:
     if isinstance(kind, pl.Enum) and value not in kind.categories:
         raise ValueError
     if isinstance(kind, pl.String | pl.Categorical | pl.Enum):
-        return _only(value, str)
+        _only(value, str).encode()  # half a character is no text: a ValueError
+        return value
     raise TypeError
 
 

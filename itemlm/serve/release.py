@@ -173,7 +173,7 @@ class Release:
             table = done.table[done.changed]
             if self.texts is not None and index is not None:
                 index = _with_vectors(index, rows, self.texts.encode(table))
-            stand_ins_AM, similarity_AM = self._stand_ins(index, len(removed_N))
+            stand_ins_AM, similarity_AM = self._stand_ins(index, rows, len(removed_N))
             self.words.put(done.changed, *_titles_and_texts(table, self.texts))
         self.words.remove(done.removed)
         catalog = Catalog(done.table) if done.changed else self.catalog
@@ -193,17 +193,27 @@ class Release:
         """With other counts of how often items were taken, by id as text."""
         return replace(self, counts_N=_counts(self.catalog, counts))
 
-    def _stand_ins(self, index: VectorIndex | None, items: int) -> tuple[IntArray, FloatArray]:
-        """[A, M] the known items whose texts are most like those of the arrived ones."""
+    def _stand_ins(
+        self, index: VectorIndex | None, changed: IntArray, items: int
+    ) -> tuple[IntArray, FloatArray]:
+        """[A, M] the known items whose texts are most like those of the arrived ones.
+
+        Those of arrived items that did not change now stay as they are.
+        """
         known = self.live.known
-        arrived = np.arange(known, items)
-        if index is None or not len(arrived):
-            none_AM = np.full((len(arrived), 1), -1, dtype=np.int64)
-            return none_AM, none_AM.astype(np.float32)
-        is_known_N = np.arange(items) < known
-        vectors_AD = index.vectors(arrived)
-        rows_AM, cosines_AM = index.search(vectors_AD, min(STAND_INS, known), is_known_N)
-        return rows_AM, cosines_AM
+        wanted = min(STAND_INS, known)
+        stand_ins_AM = np.full((items - known, wanted), -1, dtype=np.int64)
+        similarity_AM = np.zeros(stand_ins_AM.shape, dtype=np.float32)
+        before, places = self.live.stand_ins_AM.shape
+        stand_ins_AM[:before, :places] = self.live.stand_ins_AM
+        similarity_AM[:before, :places] = self.live.similarity_AM
+        rows = changed[changed >= known]
+        if index is not None and len(rows):
+            is_known_N = np.arange(items) < known
+            stand_ins_AM[rows - known], similarity_AM[rows - known] = index.search(
+                index.vectors(rows), wanted, is_known_N
+            )
+        return stand_ins_AM, similarity_AM
 
 
 def _counts(catalog: Catalog, counts: Mapping[str, int]) -> IntArray:

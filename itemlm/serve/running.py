@@ -10,8 +10,10 @@ vectors of texts. Models are only read.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -117,7 +119,7 @@ def run(
     """Serve until told to stop, then finish what was begun.
 
     Raises:
-        ConfigError: if strangers could reach a service without keys.
+        ConfigError: if strangers could reach a service without keys, or the port is taken.
         MissingExtra: if the web server is not installed.
     """
     try:
@@ -126,10 +128,9 @@ def run(
         raise MissingExtra("the service", "serve") from error
     from itemlm.serve.app import create_app
     from itemlm.serve.http import log
-    from itemlm.serve.http.keys import check_exposure
     from itemlm.serve.http.settings import HttpSettings
 
-    check_exposure(host, not service.store.keys(), open_to_all)
+    check_listening(service, host, port, open_to_all=open_to_all)
     limits = service.settings.limits
     http = HttpSettings(
         host=host,
@@ -160,7 +161,28 @@ def run(
             service.draining = True
             super().handle_exit(sig, frame)
 
-    Draining(config).run()
+    with suppress(KeyboardInterrupt):  # raised once more after everything was finished
+        Draining(config).run()
+
+
+def check_listening(service: Service, host: str, port: int, *, open_to_all: bool) -> None:
+    """Refuse an address where the service may not or cannot listen.
+
+    Raises:
+        ConfigError: if strangers could reach a service without keys, or the port is taken.
+    """
+    from itemlm.serve.http.keys import check_exposure
+
+    check_exposure(host, not service.store.keys(), open_to_all)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        raise ConfigError(
+            f"the service cannot listen at {host}, port {port}: {reason}. Choose another address "
+            "or port."
+        ) from error
 
 
 def _use_threads(count: int) -> None:

@@ -46,7 +46,15 @@ Value = (
 
 
 Source = Literal[
-    "model", "model+search", "search", "text", "behavior", "item_to_item", "popularity", "catalog"
+    "model",
+    "model+search",
+    "search",
+    "text",
+    "behavior",
+    "ranked",
+    "item_to_item",
+    "popularity",
+    "catalog",
 ]
 
 

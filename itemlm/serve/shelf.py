@@ -14,6 +14,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +173,11 @@ class Shelf:
                 (item_id, None if fields is None else json.dumps(fields, default=str))
                 for item_id, fields in merged.items()
             ]
-            written = self._store.change_items(rows)
-            self._remember(written)
-            for name in sorted(self._releases, key=lambda name: name != self._active):
-                self._releases[name] = _changed(self._releases[name], changes, self._revision)
+            # Applied before it is written down: what could not be would fail at every start.
+            changed = [_changed(release, changes) for release in self._releases.values()]
+            self._remember(self._store.change_items(rows))
+            for release in sorted(changed, key=lambda release: release.name != self._active):
+                self._releases[release.name] = replace(release, revision=self._revision)
             return self.active
 
     def reload_counts(self) -> None:
@@ -218,7 +220,8 @@ class Shelf:
             name, recommender, self._all_counts, encoder=self._encoder, folder=self._cache
         )
         if self._patches:
-            release = _changed(release, list(self._patches.items()), self._revision)
+            changes = list(self._patches.items())
+            release = replace(_changed(release, changes), revision=self._revision)
         warm_up(release.live)
         self._releases[name] = release
         spare = [n for n in self._releases if n not in (self._active, self._previous, name)]
@@ -227,9 +230,7 @@ class Shelf:
         return release
 
 
-def _changed(
-    release: Release, changes: Sequence[tuple[ItemId, Fields | None]], revision: int
-) -> Release:
+def _changed(release: Release, changes: Sequence[tuple[ItemId, Fields | None]]) -> Release:
     """A release with changes; items whose ids do not fit its catalog are left out and logged."""
     fitting = [change for change in changes if _fits(change[0], release)]
     if len(fitting) < len(changes):
@@ -238,7 +239,7 @@ def _changed(
             release.name,
             len(changes) - len(fitting),
         )
-    return release.changed(fitting, revision)
+    return release.changed(fitting, release.revision)
 
 
 def _fits(item_id: ItemId, release: Release) -> bool:

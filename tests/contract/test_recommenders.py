@@ -14,6 +14,8 @@ import pytest
 import itemlm
 from itemlm import papers
 from itemlm.fitting import configured, learns_by_epochs
+from itemlm.recommender import Catalog
+from itemlm.retrieve.live import Live
 from itemlm.types import (
     ArtifactError,
     ConfigError,
@@ -423,6 +425,39 @@ def test_more_places_than_items_and_no_queries_at_all(model):
     assert sorted(rows_BK[0, : ITEMS - 1]) == [row for row in range(ITEMS) if row != 4]
     assert (rows_BK[0, ITEMS - 1 :] == -1).all()
     assert np.isneginf(scores_BK[0, ITEMS - 1 :]).all()
+
+
+def test_words_change_nothing_for_who_does_not_read_them(model):
+    silent, worded = model.recommend([Query(history=WALK), Query(history=WALK, text="black")], k=8)
+    if model.reads_text:
+        assert len(worded) == 8
+    else:
+        assert worded == silent
+
+
+def test_an_arrived_copy_stands_next_to_its_original(model):
+    """Whatever the model, an item that it was not trained on gets its twin's score."""
+    original = int(DATA.items.rows(["item-08"])[0])
+    copy = pl.DataFrame({"item_id": ["copy"]})
+    catalog = Catalog(pl.concat([model.catalog.table, copy], how="diagonal"))
+    same, nobody = np.array([[original]]), np.zeros(ITEMS + 1, dtype=bool)
+    live = Live(model, catalog, same, np.ones((1, 1), dtype=np.float32), nobody)
+    for history, filters in (
+        (WALK, {}),
+        ([], {}),
+        (["item-01"], {}),
+        (WALK, {"only": ["copy", "item-08", "item-10"]}),
+    ):
+        slate = live.recommend(history, k=ITEMS + 1, **filters)
+        place, twin = slate.items.index("copy"), slate.items.index("item-08")
+        assert slate.scores[place] == pytest.approx(slate.scores[twin], rel=1e-4, abs=1e-5)
+        # Nothing but equals comes between them.
+        between = slate.scores[min(place, twin) : max(place, twin)]
+        assert between == pytest.approx([slate.scores[twin]] * len(between), rel=1e-4, abs=1e-5)
+    assert live.recommend(WALK, k=3, only=["copy"]).items == ["copy"]
+    read_as_its_twin = live.recommend([*WALK, "copy"], k=5, without=["item-08"])
+    assert read_as_its_twin.items == model.recommend([*WALK, "item-08"], k=5).items
+    assert Live.of(model).recommend(WALK, k=5) == model.recommend(WALK, k=5)
 
 
 def test_saved_and_loaded_answers_are_the_same(model, tmp_path):

@@ -34,8 +34,14 @@ MAY_IMPORT = {
     "objectives train retrieve",
     "fitting": "types config data recommender train papers",
     "comparison": "types data evaluation recommender papers fitting",
+    "policy": "types data evaluation",
+    "bulk": "types data recommender",
+    # Papers are reached through `fitting` alone: a service is over whatever was saved.
+    "serve": "types data text recommender encode retrieve fitting",
+    "client": "types serve",
     "cli": "types config data text evaluation recommender encode tokenize train papers fitting "
-    "comparison",
+    "comparison policy serve bulk",
+    "__main__": "cli",
 }
 
 
@@ -101,12 +107,27 @@ def run(code):
     ).stdout.strip()
 
 
-HEAVY = ("torch", "sklearn", "matplotlib", "pandas", "scipy", "polars")
+HEAVY = ("torch", "sklearn", "matplotlib", "pandas", "scipy", "polars", "pydantic", "fastapi")
 
 
 def test_importing_itemlm_is_light():
     loaded = f"[m for m in {HEAVY} if m in sys.modules]"
     assert run(f"import itemlm, sys; print({loaded})") == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("itemlm.serve.schemas", ("numpy", "polars", "fastapi", "torch")),
+        ("itemlm.client", ("polars", "fastapi", "torch")),
+        ("itemlm.serve.app", ("torch", "sklearn", "matplotlib", "pandas", "tantivy", "faiss")),
+    ],
+)
+def test_the_parts_of_the_service_bring_in_what_they_need_alone(module, absent):
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
+    loaded = f"[m for m in {absent} if m in sys.modules]"
+    assert run(f"import {module}, sys; print({loaded})") == "[]"
 
 
 def test_the_front_door_opens_on_everything_it_names():

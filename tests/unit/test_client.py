@@ -71,8 +71,8 @@ class Bridge(httpx.BaseTransport):
 
     async def _answered(self, request):
         response = await self.asgi.handle_async_request(request)
-        content = await response.aread()
-        return httpx.Response(response.status_code, headers=response.headers, content=content)
+        raw = httpx.ByteStream(b"".join([part async for part in response.stream]))
+        return httpx.Response(response.status_code, headers=response.headers, stream=raw)
 
 
 @pytest.fixture(params=["Client", "AsyncClient"])

@@ -145,6 +145,7 @@ class Keyed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        await self.ring.stay_fresh()
         if not (self.ring.is_empty and self.keyless):
             to_login = self._check(scope)
             if to_login is not None:

@@ -73,7 +73,7 @@ async def list_items(
 
 
 @router.get(
-    "/items/{item_id:path}/popularity",
+    "/popularity/{item_id:path}",
     response_model=PopularityAnswer,
     responses=documented(NAMED),
     tags=["items"],

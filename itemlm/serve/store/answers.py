@@ -21,6 +21,8 @@ COLUMNS = (
     "recommendation_id, at, user_id, session_id, model, source, scenario, experiment, group_name, "
     "request, history, items"
 )
+# Answers of searches, similar items and ranked lists, which say nothing of recommendations.
+ASKED_FOR = "'search', 'text', 'behavior', 'ranked'"
 SHOWN = pl.List(
     pl.Struct(
         {
@@ -80,7 +82,7 @@ class Answers:
         found = self.database.rows(
             "SELECT recommendation_id, at, coalesce(user_id, session_id), model, scenario, "
             "experiment, group_name, items FROM recommendations WHERE at >= ? AND at < ? "
-            "ORDER BY at, number",
+            f"AND source NOT IN ({ASKED_FOR}) ORDER BY at, number",
             span(since, until),
         )
         names = ("person", "model", "scenario", "experiment", "group", "items")

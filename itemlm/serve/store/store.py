@@ -85,7 +85,9 @@ class Store(Protocol):
         ...
 
     def shown(self, since: int | None = None, until: int | None = None) -> pl.DataFrame:
-        """One row per shown item, by time and place.
+        """One row per recommended item, by time and place.
+
+        Searches, similar items and ranked lists are left out: nobody recommended these.
 
         Columns: recommendation_id, at, person (the user, else the session), model, scenario,
         experiment, group, item_id, place, score, propensity.

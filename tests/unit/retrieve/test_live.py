@@ -144,9 +144,7 @@ def test_one_query_takes_no_stand_ins_from_another(monkeypatch):
 
 
 def test_nothing_arrived_is_the_model_itself():
-    batch = QueryBatch(
-        offsets=np.array([0, 1]), item_rows=np.array([2]), user_rows=np.array([-1])
-    )
+    batch = QueryBatch(offsets=np.array([0, 1]), item_rows=np.array([2]), user_rows=np.array([-1]))
     for k in (1, 3, 9):
         for mine, theirs in zip(Live.of(BASE).topk(batch, k), BASE.topk(batch, k), strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -154,9 +152,7 @@ def test_nothing_arrived_is_the_model_itself():
 
 def test_places_beyond_the_last_item_are_empty():
     live = with_arrived(BASE, {"e": [("b", 1.0)]})
-    batch = QueryBatch(
-        offsets=np.array([0, 1]), item_rows=np.array([4]), user_rows=np.array([-1])
-    )
+    batch = QueryBatch(offsets=np.array([0, 1]), item_rows=np.array([4]), user_rows=np.array([-1]))
     rows_BK, scores_BK = live.topk(batch, 7)
     assert rows_BK.tolist() == [[0, 1, 2, 3, -1, -1, -1]]
     assert scores_BK.tolist() == [[4, 3, 2, 0, -np.inf, -np.inf, -np.inf]]
@@ -204,7 +200,11 @@ def by_hand(live, history, allowed, exclude_seen, k):
 @st.composite
 def questions(draw):
     """A live catalog of a few items and a batch of questions to it."""
-    known, arrived, width = draw(st.integers(1, 6)), draw(st.integers(0, 4)), draw(st.integers(1, 3))
+    known, arrived, width = (
+        draw(st.integers(1, 6)),
+        draw(st.integers(0, 4)),
+        draw(st.integers(1, 3)),
+    )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     base = Table(rng.normal(size=known), rng.normal(size=(known, known)))
     stand_ins_AM = np.full((arrived, width), -1)

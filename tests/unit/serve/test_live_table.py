@@ -136,7 +136,7 @@ def test_ids_are_of_the_kind_of_the_catalog():
     numbers = Vocabulary(pl.Series([1, 2]))
     assert stored_id("5", numbers) == stored_id(5, numbers) == 5
     for wrong in ("x", "05", " 5", "٥", str(2**63)):
-        with pytest.raises(DataError, match="are whole numbers, and .* is none"):
+        with pytest.raises(DataError, match=r"are whole numbers, and .* is none"):
             stored_id(wrong, numbers)
 
 

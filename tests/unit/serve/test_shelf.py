@@ -122,7 +122,7 @@ def test_there_is_no_model_by_a_name_that_is_not_listed(opened, films, name):
 
 
 def test_few_models_stay_in_memory(opened, films):
-    folders = {name: films.folder / "popularity" for name in "abcdef"}
+    folders = dict.fromkeys("abcdef", films.folder / "popularity")
     shelf = opened(folders, keep=2)
     for name in "bcd":
         shelf.release(name)
