@@ -77,9 +77,10 @@ class Live(Recommender):
         if len(self.catalog) == self.known:
             return self.base.topk(batch, k)
         known = self._read_by_the_model(batch)
-        rows_BK, scores_BK = self.base.topk(self._hiding_the_seen(batch, known), k)
-        arrived_BA = self._scores_of_arrived(batch, known, scores_BK, k)
-        return _merged(rows_BK, scores_BK, arrived_BA, self.known, k)
+        shown = self._hiding_the_seen(batch, known)
+        slate = self.base.topk(shown, k)
+        arrived_BA = self._scores_of_arrived(batch, known, shown, slate)
+        return _merged(*slate, arrived_BA, self.known, k)
 
     def _read_by_the_model(self, batch: QueryBatch) -> QueryBatch:
         """The same queries with stand-ins for arrived items, and filters over known items only."""
@@ -109,7 +110,11 @@ class Live(Recommender):
         return replace(known, exclude_seen=False, allowed_BN=allowed_BN)
 
     def _scores_of_arrived(
-        self, batch: QueryBatch, known: QueryBatch, scores_BK: FloatArray, k: int
+        self,
+        batch: QueryBatch,
+        known: QueryBatch,
+        shown: QueryBatch,
+        slate: tuple[IntArray, FloatArray],
     ) -> FloatArray:
         """[B, A] -inf where an arrived item may not be recommended or nothing stands in for it.
 
@@ -128,13 +133,10 @@ class Live(Recommender):
         if not len(stand_in_S):
             return out_BA
         asked = self._for_stand_ins(known, stand_in_S, allowed_BA)
-        row_BC, score_BC = self.base.topk(asked, min(max(ASKED_FOR, k), len(stand_in_S)))
-        # Scores by place in stand_in_S, and one more for items without a stand-in.
-        score_BS = np.full((len(batch), len(stand_in_S) + 1), -np.inf, dtype=np.float32)
-        place_BC = np.where(row_BC < 0, -1, np.searchsorted(stand_in_S, row_BC))
-        np.put_along_axis(score_BS, place_BC, score_BC, axis=1)
-        score_BS[:, -1] = -np.inf
-        finite_BX = np.concatenate([scores_BK, score_BC], axis=1)
+        most = max(ASKED_FOR, slate[0].shape[1])
+        of_stand_ins = self.base.topk(asked, min(most, len(stand_in_S)))
+        score_BS = _stand_in_scores(stand_in_S, of_stand_ins, shown, slate)
+        finite_BX = np.concatenate([slate[1], score_BS], axis=1)
         finite_BX = np.where(np.isfinite(finite_BX), finite_BX, np.nan)
         spread_B = np.zeros(len(batch), dtype=np.float32)
         some_B = np.isfinite(finite_BX).any(axis=1)
@@ -186,6 +188,52 @@ class Live(Recommender):
             ArtifactError: always.
         """
         raise ArtifactError("a live catalog is kept by its service; save `base`, the model, alone.")
+
+
+def _stand_in_scores(
+    stand_in_S: IntArray,
+    found: tuple[IntArray, FloatArray],
+    shown: QueryBatch,
+    slate: tuple[IntArray, FloatArray],
+) -> FloatArray:
+    """[B, S + 1] scores of stand-ins, and -inf in one place more, for items without any.
+
+    Some models score an item by what else may be recommended, so what the slate says of an item
+    comes before what was said of stand-ins among themselves. One that could be in the slate and is
+    not is no better than the slate's last.
+
+    Args:
+        stand_in_S: ascending rows.
+        found: rows_BC and scores_BC of the stand-ins asked for alone.
+        shown: the queries that the slate answers.
+        slate: its rows_BK and scores_BK.
+    """
+    queries = len(shown)
+    score_BS = np.full((queries, len(stand_in_S) + 1), -np.inf, dtype=np.float32)
+    row_BS = np.broadcast_to(stand_in_S, (queries, len(stand_in_S)))
+    may_be_BS = np.ones(row_BS.shape, dtype=bool)
+    if shown.allowed_N is not None:
+        may_be_BS &= shown.allowed_N[stand_in_S]
+    if shown.allowed_BN is not None:
+        may_be_BS &= shown.allowed_BN[:, stand_in_S]
+    if shown.exclude_seen:
+        query_BS = np.broadcast_to(np.arange(queries)[:, None], row_BS.shape)
+        may_be_BS &= ~shown.holds(query_BS, row_BS)
+    worst_B1 = np.where(np.isfinite(slate[1][:, -1:]), slate[1][:, -1:], np.inf)
+    _write(score_BS, stand_in_S, *found)
+    score_BS[:, :-1] = np.minimum(score_BS[:, :-1], np.where(may_be_BS, worst_B1, np.inf))
+    _write(score_BS, stand_in_S, *slate)
+    return score_BS
+
+
+def _write(
+    score_BS: FloatArray, stand_in_S: IntArray, rows_BX: IntArray, scores_BX: FloatArray
+) -> None:
+    """Write scores of rows to their places among stand-ins; others go to the last, to be lost."""
+    place_BX = np.minimum(np.searchsorted(stand_in_S, rows_BX), len(stand_in_S) - 1)
+    place_BX = np.where(stand_in_S[place_BX] == rows_BX, place_BX, -1)
+    np.put_along_axis(score_BS, place_BX, scores_BX, axis=1)
+    score_BS[:, -1] = -np.inf
 
 
 def _merged(

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from itemlm import __version__
 from itemlm.serve.http.keys import KeyRing
 from itemlm.serve.http.protect import protect
 from itemlm.serve.http.settings import HttpSettings
-from itemlm.serve.http.shedding import Shedding
+from itemlm.serve.http.shedding import Lateness, Shedding
 from itemlm.serve.page.reference import reference_router
 from itemlm.serve.page.routes import page_router
 from itemlm.serve.routes import asking, health, keeping
@@ -26,13 +25,15 @@ UPKEEP_EVERY = 300.0  # seconds between looks at what has become old
 
 def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
     """An ASGI application over a service, which it stops when it stops itself."""
-    ring = KeyRing(service.store.keys)
+    ring, lateness = KeyRing(service.store.keys), Lateness()
+    budget = service.settings.limits.budget_ms / 1000
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        upkeep = asyncio.create_task(_upkeep(service))
+        tasks = [asyncio.create_task(task) for task in (_upkeep(service), lateness.watch())]
         yield
-        upkeep.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.to_thread(service.stop)
 
     app = FastAPI(
@@ -51,8 +52,12 @@ def create_app(service: Service, http: HttpSettings | None = None) -> FastAPI:
     app.include_router(reference_router(app))
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=5)
     protect(app, http or HttpSettings(), ring, service.metrics)
-    shedding = Middleware(Shedding, waiting=service.overload, rejected=service.metrics.rejected)
-    app.user_middleware.insert(1, shedding)  # right inside of what counts and logs
+
+    def waiting() -> float:
+        late = lateness.seconds
+        return max(service.overload(), late if late > budget else 0.0)
+
+    app.add_middleware(Shedding, waiting=waiting, rejected=service.metrics.rejected)
     return app
 
 

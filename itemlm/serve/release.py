@@ -47,7 +47,6 @@ class Release:
         codes_NL: the Semantic IDs of all items; None where the model has none. Those of arrived
             items lie beside their stand-in's, to be found in the tree; the model does not write
             them.
-        revision: of the last item change that it holds.
     """
 
     name: str
@@ -57,7 +56,6 @@ class Release:
     words: WordSearch
     counts_N: IntArray
     codes_NL: IntArray | None
-    revision: int = 0
     _masks: dict[str, BoolArray] = field(init=False, default_factory=dict)
 
     @classmethod
@@ -156,8 +154,8 @@ class Release:
 
     # --- What comes next ------------------------------------------------------------------------
 
-    def changed(self, changes: Sequence[tuple[ItemId, Fields | None]], revision: int) -> Release:
-        """With item changes, of which the last has this revision."""
+    def changed(self, changes: Sequence[tuple[ItemId, Fields | None]]) -> Release:
+        """With item changes, in their order."""
         removed_N = self.removed_N
         done = applied(
             self.catalog.table, self.catalog.items, set(np.flatnonzero(removed_N)), changes
@@ -186,7 +184,6 @@ class Release:
             index=index,
             codes_NL=codes_NL,
             counts_N=np.append(self.counts_N, np.zeros(more, dtype=np.int64)),
-            revision=revision,
         )
 
     def counted(self, counts: Mapping[str, int]) -> Release:

@@ -9,6 +9,7 @@ vectors of texts. Models are only read.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -143,6 +144,8 @@ def run(
     )
     log.configure()
     sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()  # what is there now stays: looking through it would hold requests up
     config = uvicorn.Config(
         create_app(service, http),
         host=host,

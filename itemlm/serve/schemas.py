@@ -28,7 +28,8 @@ MAX_FIELDS = 64  # of an item, or named in a request
 # NUL cannot be stored by PostgreSQL.
 Text = Annotated[StrictStr, Field(pattern=r"^[^\x00]*$")]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
-IdText = Annotated[Text, Field(min_length=1, max_length=256)]
+# A line break in an id would end the path in which it stands.
+IdText = Annotated[StrictStr, Field(pattern=r"^[^\x00-\x1f\x7f]*$", min_length=1, max_length=256)]
 IdNumber = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 Id = IdText | IdNumber
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -250,7 +251,7 @@ class Fallback(Answer):
     """What answered instead of the model, and why."""
 
     to: Literal["item_to_item", "popularity", "catalog"]
-    reason: Literal["no_history", "model_error", "timeout", "not_enough"]
+    reason: Literal["no_history", "model_error", "timeout"]
 
 
 class Group(Answer):

@@ -14,7 +14,6 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,6 @@ class Shelf:
         self._releases: dict[str, Release] = {}  # the first to be loaded comes first
         self._patches: dict[str, dict[str, object] | None] = {}
         self._left: dict[str, dict[str, object]] = {}  # patches of items when they were removed
-        self._revision = 0
         self._remember(store.item_changes())
         self._add_stored_counts()
         names = [row.model for row in store.activations(50)]
@@ -177,7 +175,7 @@ class Shelf:
             changed = [_changed(release, changes) for release in self._releases.values()]
             self._remember(self._store.change_items(rows))
             for release in sorted(changed, key=lambda release: release.name != self._active):
-                self._releases[release.name] = replace(release, revision=self._revision)
+                self._releases[release.name] = release
             return self.active
 
     def reload_counts(self) -> None:
@@ -200,7 +198,6 @@ class Shelf:
             if text is None and (before := self._patches.get(change.item_id)):
                 self._left[change.item_id] = before
             self._patches[change.item_id] = None if text is None else json.loads(text)
-            self._revision = max(self._revision, change.revision)
 
     def _folder(self, name: str) -> Path:
         """The folder of a version, by a name that is in the list: no path can be given."""
@@ -220,8 +217,7 @@ class Shelf:
             name, recommender, self._all_counts, encoder=self._encoder, folder=self._cache
         )
         if self._patches:
-            changes = list(self._patches.items())
-            release = replace(_changed(release, changes), revision=self._revision)
+            release = _changed(release, list(self._patches.items()))
         warm_up(release.live)
         self._releases[name] = release
         spare = [n for n in self._releases if n not in (self._active, self._previous, name)]
@@ -239,7 +235,7 @@ def _changed(release: Release, changes: Sequence[tuple[ItemId, Fields | None]]) 
             release.name,
             len(changes) - len(fitting),
         )
-    return release.changed(fitting, release.revision)
+    return release.changed(fitting)
 
 
 def _fits(item_id: ItemId, release: Release) -> bool:

@@ -65,8 +65,7 @@ class Protected:
 def protect(app: FastAPI, settings: HttpSettings, ring: KeyRing, metrics: Metrics) -> None:
     """Install everything; call once, before the application serves.
 
-    Middleware that the application has already lies inside of this. What is to lie between
-    `Observed` and the rest, such as the shedding of load, goes to place 1 of `user_middleware`.
+    Middleware that the application has already lies inside of this.
     """
     install(app)
     app.add_middleware(Protected, settings=settings, ring=ring, metrics=metrics)

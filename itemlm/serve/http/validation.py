@@ -91,10 +91,10 @@ def _steps(problem: Mapping[str, Any], body: object) -> tuple[str | int, ...]:
     value = body
     for step in location:
         inside = step in value if isinstance(value, Mapping) else _is_place(step, value)
-        if not inside:
+        if not inside:  # the name of a branch, or what should be there
             if problem["type"] == "missing" and step == location[-1]:
                 steps.append(step)
-            break
+            continue
         steps.append(step)
         value = value[step]  # type: ignore[index]
     return tuple(steps)
@@ -105,7 +105,7 @@ def _is_place(step: object, value: object) -> bool:
 
 
 def _unknown_key(steps: Sequence[str | int], dependant: object) -> str:
-    *parents, key = steps
+    *parents, key = steps or ("",)
     fields = [
         field.field_info.annotation
         for kind in ("body_params", "query_params")

@@ -29,7 +29,6 @@ BECAUSE = {
     "no_history": "nothing is known yet to go on",
     "model_error": "the model failed",
     "timeout": "the model took too long",
-    "not_enough": "the model had too few items that may be shown",
 }
 SOURCES = {
     "model": "Ranked by {model}.",
@@ -37,6 +36,7 @@ SOURCES = {
     "search": "Found by search.",
     "text": "Alike in words.",
     "behavior": "What {model} recommends after it.",
+    "ranked": "Put in order by {model}.",
     "item_to_item": "Items like the ones in the history.",
     "popularity": "What is popular.",
     "catalog": "The catalog in its own order.",
@@ -90,9 +90,7 @@ def source_in_words(answer: RecommendAnswer) -> str:
     if answer.fallback is None:
         return told
     instead, because = INSTEAD[answer.fallback.to], BECAUSE[answer.fallback.reason]
-    if answer.fallback.to == answer.source:
-        return f"You see {instead}, since {because}."
-    return f"{told} The last places were filled with {instead}, since {because}."
+    return f"You see {instead}, since {because}."
 
 
 def count(number: int | float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
+from pydantic import Discriminator, Tag
 
 from itemlm.serve.routes.common import (
     NAMED,
@@ -31,6 +32,16 @@ from itemlm.serve.schemas import (
 )
 
 router = APIRouter(prefix="/v1")
+
+
+def _how_many(body: object) -> str:
+    """Which of both bodies is meant, so that what is wrong is told of this one alone."""
+    return "many" if isinstance(body, dict) and "events" in body else "one"
+
+
+OneOrMany = Annotated[
+    Annotated[Event, Tag("one")] | Annotated[Events, Tag("many")], Discriminator(_how_many)
+]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 Idempotency = Annotated[
@@ -47,9 +58,7 @@ Idempotency = Annotated[
 @router.post(
     "/events", response_model=EventsAnswer, responses=documented(WITH_BODY), tags=["events"]
 )
-async def add_events(
-    body: Event | Events, service: Served, idempotency_key: Idempotency = None
-) -> Any:
+async def add_events(body: OneOrMany, service: Served, idempotency_key: Idempotency = None) -> Any:
     """Tell what happened: one event or many. They are on disk when the answer comes."""
     events = body.events if isinstance(body, Events) else [body]
     return written(await service.add_events(events, idempotency_key))

@@ -83,6 +83,26 @@ def test_a_cosine_above_one_or_below_zero_is_no_gain():
     assert slate.scores[5] == 4 - 1.5 * 4
 
 
+class Relative(Table):
+    """Scores an item by what else may be recommended, as models do that choose from a list."""
+
+    def topk(self, batch, k):
+        rows_BK, scores_BK = super().topk(batch, len(self.start_N))
+        best_B1 = scores_BK.max(axis=1, keepdims=True, initial=0)
+        return rows_BK[:, :k], (scores_BK - best_B1)[:, :k]
+
+
+def test_what_the_slate_says_comes_before_what_is_said_of_stand_ins_among_themselves():
+    live = with_arrived(Relative([4, 3, 2, 0]), {"e": [("c", 1.0)], "f": [("d", 1.0)]})
+    slate = live.recommend([], k=6)
+    # Alone, c would have the best score of all, 0.
+    assert slate.items == ["a", "b", "c", "e", "d", "f"]
+    assert slate.scores == [0, -1, -2, -2, -4, -4]
+    assert live.recommend([], k=2).items == ["a", "b"]
+    # What may not be shown is in no slate: there is nothing but the stand-ins to go by.
+    assert live.recommend([], k=2, only=["e", "f"]).scores == [0, -2]
+
+
 def test_without_a_stand_in_an_item_is_not_recommended():
     live = with_arrived(BASE, {"e": [], "f": [("d", 1.0)]})
     assert live.recommend([], k=9).items == ["a", "b", "c", "d", "f"]

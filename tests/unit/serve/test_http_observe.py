@@ -25,7 +25,13 @@ def lines():
     loggers = [logging.getLogger(name) for name in ("itemlm", "uvicorn")]
     before = [(row.handlers, row.level, row.propagate) for row in loggers]
     log.configure(stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    (handler,) = loggers[0].handlers
+
+    def written():
+        handler.flush()
+        return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    yield written
     for logger, (logger.handlers, level, logger.propagate) in zip(loggers, before, strict=True):
         logger.setLevel(level)
 

@@ -76,6 +76,8 @@ def test_a_time_with_a_zone_is_the_same_moment():
         ("sold", 1, "is 1, but holds true or false"),
         ("since", "soon", "is 'soon', but holds a date such as '2026-01-31'"),
         ("at", 1769860800, "holds a date"),
+        ("title", "half a character: \ud800", "but holds a text"),
+        ("tags", ["\ud800"], "but holds a list, each part a text"),
     ],
 )
 def test_what_does_not_fit_is_a_sentence(field, value, holds):

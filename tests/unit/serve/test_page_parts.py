@@ -137,10 +137,6 @@ def test_who_made_a_slate_is_told_in_a_sentence_or_two():
     assert told("popularity", Fallback(to="popularity", reason="no_history")) == (
         "You see what is popular, since nothing is known yet to go on."
     )
-    assert told("model", Fallback(to="catalog", reason="not_enough")) == (
-        "Ranked by tiger. The last places were filled with the catalog in its own order, "
-        "since the model had too few items that may be shown."
-    )
 
 
 def test_every_source_and_fallback_has_words():

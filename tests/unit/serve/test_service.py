@@ -125,7 +125,7 @@ def test_filters_and_lists(client, films):
     without = films.knn.recommend(HISTORY, k=5, without=slate.items).items
     assert ids(asked(client, history=HISTORY, k=5, exclude=slate.items)) == without
     none = asked(client, history=HISTORY, only=[])
-    assert (ids(none), none["notes"]) == ([], ["only 0 items may be shown."])
+    assert (ids(none), none["notes"]) == ([], ["fewer than 10 items may be shown."])
     message = refused(
         client.post("/v1/recommend", json={"filter": "yeer >= 2000"}), 400, "bad_filter"
     )
@@ -621,6 +621,16 @@ def test_items_that_do_not_fit_change_nothing(serving):
     refused(answer, 422, "bad_request")
 
 
+def test_half_a_character_is_refused_and_nothing_of_it_stays(serving):
+    """It could be written down, but never be read again into a table."""
+    client = serving()
+    raw = '{"items": [{"item_id": "x", "title": "\\ud800"}]}'
+    answer = client.post("/v1/items", content=raw, headers={"Content-Type": "application/json"})
+    assert "but holds a text" in refused(answer, 400, "bad_request")
+    client.service.stop()
+    assert serving().get("/v1/items/x").status_code == 404
+
+
 def test_the_catalog_by_pages(client, films):
     found, cursor = [], None
     while True:
@@ -636,12 +646,12 @@ def test_the_catalog_by_pages(client, films):
 
 def test_popularity_by_month_counts_the_past_and_the_present(serving, films):
     client = serving(dataset=films.data)
-    before = client.get("/v1/items/alien-1979/popularity").json()
+    before = client.get("/v1/popularity/alien-1979").json()
     row = int(films.data.items.rows(["alien-1979"])[0])
     assert sum(before["counts"]) == films.data.item_counts[row]
     assert before["periods"] == sorted(before["periods"])
     asked(client, "/v1/events", user_id="ann", item_id="alien-1979", timestamp=0)
-    after = client.get("/v1/items/alien-1979/popularity").json()
+    after = client.get("/v1/popularity/alien-1979").json()
     assert (after["periods"][0], after["counts"][0]) == ("1970-01-01", 1)
 
 
@@ -718,7 +728,7 @@ def test_limits_of_k(client):
 
 
 def test_what_is_not_there_is_told_in_one_shape(client):
-    for path in ("/v1/items/nowhere", "/v1/items/nowhere/popularity", "/v1/explain/x", "/v1/x"):
+    for path in ("/v1/items/nowhere", "/v1/popularity/nowhere", "/v1/explain/x", "/v1/x"):
         refused(client.get(path), 404, "not_found")
     unknown = client.post("/v1/recommend", json={"histroy": []})
     assert "histroy" in refused(unknown, 422, "bad_request")
