@@ -89,7 +89,7 @@ def _fitted(texts: list[str], folder: Path) -> FittedLSA | None:
     path = folder / f"lsa-{digest}"
     try:
         return FittedLSA.load(path)
-    except (ArtifactError, OSError, ValueError, KeyError):
+    except (ArtifactError, OSError, ValueError, KeyError, EOFError):
         pass
     try:
         fitted = LSA(width=WIDTH).fitted(distinct)

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from pydantic import Discriminator, Tag
+from starlette.requests import Request
 
 from itemlm.serve.routes.common import (
     NAMED,
     WITH_BODY,
     ItemPath,
-    Served,
     UserPath,
     documented,
+    served,
     written,
 )
 from itemlm.serve.schemas import (
@@ -58,27 +59,27 @@ Idempotency = Annotated[
 @router.post(
     "/events", response_model=EventsAnswer, responses=documented(WITH_BODY), tags=["events"]
 )
-async def add_events(body: OneOrMany, service: Served, idempotency_key: Idempotency = None) -> Any:
+async def add_events(body: OneOrMany, request: Request, idempotency_key: Idempotency = None) -> Any:
     """Tell what happened: one event or many. They are on disk when the answer comes."""
     events = body.events if isinstance(body, Events) else [body]
-    return written(await service.add_events(events, idempotency_key))
+    return written(await served(request).add_events(events, idempotency_key))
 
 
 @router.post("/items", response_model=ItemsAnswer, responses=documented(WITH_BODY), tags=["items"])
-async def put_items(body: Items, service: Served) -> Any:
+async def put_items(body: Items, request: Request) -> Any:
     """Add items or change fields of known ones. Recommendations know them when the answer comes."""
-    return written(await service.put_items(body.items))
+    return written(await served(request).put_items(body.items))
 
 
 @router.get("/items", response_model=ItemPage, responses=documented(NAMED), tags=["items"])
 async def list_items(
-    service: Served,
+    request: Request,
     limit: Limit = 100,
     cursor: Cursor = None,
     filter: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> Any:
     """The catalog, page by page."""
-    return written(await service.items(limit, cursor, filter))
+    return written(await served(request).items(limit, cursor, filter))
 
 
 @router.get(
@@ -87,9 +88,9 @@ async def list_items(
     responses=documented(NAMED),
     tags=["items"],
 )
-async def popularity(item_id: ItemPath, service: Served) -> Any:
+async def popularity(item_id: ItemPath, request: Request) -> Any:
     """How often an item was taken, by month."""
-    return written(await service.popularity(item_id))
+    return written(await served(request).popularity(item_id))
 
 
 @router.get(
@@ -97,11 +98,11 @@ async def popularity(item_id: ItemPath, service: Served) -> Any:
 )
 async def item(
     item_id: ItemPath,
-    service: Served,
+    request: Request,
     model: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
 ) -> Any:
     """One item, with its fields and its Semantic ID."""
-    return written(await service.item(item_id, model))
+    return written(await served(request).item(item_id, model))
 
 
 @router.delete(
@@ -110,19 +111,19 @@ async def item(
     responses=documented(NAMED),
     tags=["items"],
 )
-async def remove_item(item_id: ItemPath, service: Served) -> Any:
+async def remove_item(item_id: ItemPath, request: Request) -> Any:
     """Recommend an item no more. Adding it again brings it back."""
-    return written(await service.remove_item(item_id))
+    return written(await served(request).remove_item(item_id))
 
 
 @router.get(
     "/users/{user_id:path}", response_model=UserAnswer, responses=documented(), tags=["people"]
 )
 async def user(
-    user_id: UserPath, service: Served, limit: Limit = 100, cursor: Cursor = None
+    user_id: UserPath, request: Request, limit: Limit = 100, cursor: Cursor = None
 ) -> Any:
     """What is kept of a person, newest first."""
-    return written(await service.user(user_id, limit, cursor))
+    return written(await served(request).user(user_id, limit, cursor))
 
 
 @router.delete(
@@ -131,23 +132,23 @@ async def user(
     responses=documented(),
     tags=["people"],
 )
-async def forget(user_id: UserPath, service: Served) -> Any:
+async def forget(user_id: UserPath, request: Request) -> Any:
     """Delete everything that is kept of a person."""
-    return written(await service.forget(user_id))
+    return written(await served(request).forget(user_id))
 
 
 @router.get("/models", response_model=ModelsAnswer, responses=documented(), tags=["models"])
-async def models(service: Served) -> Any:
+async def models(request: Request) -> Any:
     """All model versions, and which one is active."""
-    return written(await service.models())
+    return written(await served(request).models())
 
 
 @router.post(
     "/models/rollback", response_model=ModelsAnswer, responses=documented(NAMED), tags=["models"]
 )
-async def rollback(service: Served) -> Any:
+async def rollback(request: Request) -> Any:
     """Let the version before answer again."""
-    return written(await service.rollback())
+    return written(await served(request).rollback())
 
 
 @router.post(
@@ -156,6 +157,6 @@ async def rollback(service: Served) -> Any:
     responses=documented(NAMED),
     tags=["models"],
 )
-async def activate(name: str, service: Served) -> Any:
+async def activate(name: str, request: Request) -> Any:
     """Let a version answer from now on. It is loaded and warmed up first; nobody waits for it."""
-    return written(await service.activate(name))
+    return written(await served(request).activate(name))

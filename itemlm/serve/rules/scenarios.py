@@ -17,6 +17,11 @@ DEFAULTS: dict[str, Any] = {
     "explore": 0.0,
     "explain": False,
 }
+# What holds where nothing is set; the lists and tables in it are only read.
+OPEN: dict[str, Any] = {
+    name: DEFAULTS.get(name, setting.get_default(call_default_factory=True))
+    for name, setting in Shaping.model_fields.items()
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +52,12 @@ def merged(request: RecommendRequest, scenario: Shaping | None = None) -> Settin
     Raises:
         RuleError: if there are two filters and one of them cannot be read.
     """
-    settings: dict[str, Any] = {}
-    for name, setting in Shaping.model_fields.items():
-        settings[name] = DEFAULTS.get(name, setting.get_default(call_default_factory=True))
-        for given in (scenario, request):
-            if given is None or name not in given.model_fields_set:
-                continue
-            if (value := getattr(given, name)) is not None:
-                settings[name] = value
+    settings = dict(OPEN)
+    for given in (scenario, request):
+        if given is not None:
+            for name in given.model_fields_set & OPEN.keys():
+                if (value := getattr(given, name)) is not None:
+                    settings[name] = value
     if scenario is not None and scenario.filter is not None and request.filter is not None:
         settings["filter"] = joined(scenario.filter, request.filter)
     return Settings(**settings)
