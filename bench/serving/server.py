@@ -161,7 +161,7 @@ def start(
     pinned = (
         ["taskset", "-c", ",".join(map(str, cores))] if cores and shutil.which("taskset") else []
     )
-    environment = os.environ | ({"OMP_NUM_THREADS": str(len(cores))} if cores else {})
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
             [*pinned, *command, *options], stdout=log, stderr=log, env=environment

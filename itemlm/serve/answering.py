@@ -26,13 +26,12 @@ from itemlm.data.vocabulary import query_batch
 from itemlm.serve.fallbacks import Rows, fused, like_the_last, popular, spelled
 from itemlm.serve.question import Found, Question
 from itemlm.serve.release import Release
-from itemlm.serve.rules.shaping import Pool, Rules, shape
 from itemlm.serve.schemas import Fallback, Source
-from itemlm.types import BoolArray, FloatArray, IntArray, ItemId, ItemlmError, Query
+from itemlm.serve.slates import is_shaped, shaped
+from itemlm.types import BoolArray, IntArray, ItemId, ItemlmError, Query
 
 POOL = 5  # candidates per place, where a slate is shaped
 SMALLEST_POOL = 100
-LEFT_OUT = 8  # latest items of a history that an explanation leaves out, one at a time
 
 
 class Histories(Protocol):
@@ -98,27 +97,15 @@ def _without_forgotten(questions: Sequence[Question], histories: Histories) -> S
     return [replace(q, user=None) if q.user in forgotten else q for q in questions]
 
 
-def is_shaped(question: Question) -> bool:
-    """Whether a slate can differ from the model's first places."""
-    shaping = question.shaping
-    return bool(
-        shaping.boost
-        or shaping.pin
-        or shaping.max_per
-        or shaping.diversity
-        or shaping.novelty
-        or shaping.explore
-    )
-
-
-def _fuses(question: Question) -> bool:
+def fuses(question: Question) -> bool:
+    """Whether search results are mixed into what a model says that reads no words."""
     return bool(question.text) and not question.release.live.reads_text
 
 
 def wanted(question: Question) -> int:
     """Candidates that the model is asked for."""
     k = question.shaping.k
-    if is_shaped(question) or _fuses(question):
+    if is_shaped(question) or fuses(question):
         k = max(POOL * k, SMALLEST_POOL)
     return min(k, len(question.release.catalog))
 
@@ -183,7 +170,7 @@ def _answered(
     try:
         pools = candidates(
             release,
-            [_query(*pair) for pair in zip(questions, histories, strict=True)],
+            [query_of(*pair) for pair in zip(questions, histories, strict=True)],
             k,
             exclude_seen=questions[0].shaping.exclude_seen,
             allowed_BN=_stacked(masks) if _is_filtered(questions[0]) else None,
@@ -232,7 +219,8 @@ def _stacked(masks: Sequence[BoolArray | None]) -> BoolArray:
     return np.stack([mask_N for mask_N in masks if mask_N is not None])
 
 
-def _query(question: Question, history: Sequence[ItemId]) -> Query:
+def query_of(question: Question, history: Sequence[ItemId]) -> Query:
+    """The question as the model gets it, with some history."""
     text = question.text if question.release.live.reads_text else None
     return Query(history=history, user=question.user, text=text)
 
@@ -265,8 +253,10 @@ def _finished(
         allowed_N[history] = False
     knows_the_asker = len(history) > 0 or _knows(question)
     fallback: Fallback | None = None
-    searched = spelled(release, question.text, k, allowed_N) if _fuses(question) else None
+    searched = spelled(release, question.text, k, allowed_N) if fuses(question) else None
     if searched is not None and len(searched[0]) and (pool is None or not knows_the_asker):
+        if pool is None:
+            fallback = Fallback(to="search", reason="model_error")
         pool, source = searched, "search"
     elif pool is None:
         pool, fallback = like_the_last(release, history, k, allowed_N, "model_error")
@@ -284,154 +274,3 @@ def _finished(
 def _knows(question: Question) -> bool:
     users = question.release.live.users
     return users is not None and question.user is not None and question.user in users
-
-
-def shaped(
-    question: Question,
-    history: IntArray,
-    pool: Rows,
-    source: Source,
-    fallback: Fallback | None,
-    notes: list[str],
-) -> Found:
-    """The slate that a question's rules and dials make of candidates.
-
-    Raises:
-        ItemlmError: if a rule does not fit the catalog.
-    """
-    shaping, release = question.shaping, question.release
-    rows_C, scores_C = pool
-    k = shaping.k
-    pinned = np.zeros(min(k, len(rows_C)), dtype=bool)
-    rows_K, scores_K, propensities = rows_C[:k], scores_C[:k], None
-    if is_shaped(question):
-        made = shape(
-            Pool(
-                rows_C=rows_C,
-                scores_C=scores_C,
-                vectors_CD=_vectors(release, rows_C) if shaping.diversity else None,
-                popularity_C=release.popularity_N[rows_C] if shaping.novelty else None,
-            ),
-            _rules(question, rows_C),
-            k,
-            np.random.default_rng(question.seed) if shaping.explore else None,
-        )
-        rows_K, scores_K, pinned = made.rows_K, made.scores_K, made.pinned_K
-        if made.propensities_K is not None:
-            propensities = made.propensities_K.tolist()
-    if len(rows_K) < k:
-        notes.append(f"fewer than {k} items may be shown.")
-    return Found(
-        release=release,
-        history=history.tolist(),
-        rows=rows_K.tolist(),
-        scores=scores_K.tolist(),
-        pinned=pinned.tolist(),
-        propensities=propensities,
-        source=source,
-        fallback=fallback,
-        notes=notes,
-    )
-
-
-def _vectors(release: Release, rows: IntArray) -> FloatArray | None:
-    return None if release.index is None else release.index.vectors(rows)
-
-
-def _rules(question: Question, rows_C: IntArray) -> Rules:
-    shaping, release = question.shaping, question.release
-    table = release.catalog.table
-    limits = []
-    for name, most in shaping.max_per.items():
-        if name not in table.columns:
-            raise ItemlmError(
-                f"max_per: items have no field '{name}'. They have: {', '.join(table.columns)}."
-            )
-        cells = table[name][rows_C].to_list()
-        limits.append(([_values(cell) for cell in cells], most))
-    # What was to be left out, such as what earlier pages have shown, is not pinned either.
-    excluded = set(release.catalog.items.rows(question.exclude).tolist())
-    pins: dict[int, int] = {}
-    for pin in shaping.pin:
-        row = int(release.catalog.items.rows([pin.item_id])[0])
-        if row < 0 or release.removed_N[row]:
-            raise ItemlmError(f"pin: there is no item {pin.item_id!r}.")
-        if row in excluded:
-            continue
-        if pin.place in pins or row in pins.values():
-            raise ItemlmError(f"pin: place {pin.place} or item {pin.item_id!r} is pinned twice.")
-        pins[pin.place] = row
-    return Rules(
-        boosts=[(release.mask(boost.when)[rows_C], boost.by) for boost in shaping.boost],
-        limits=limits,
-        pins=pins,
-        diversity=shaping.diversity,
-        novelty=shaping.novelty,
-        explore=shaping.explore,
-    )
-
-
-def _values(cell: object) -> list[str]:
-    if cell is None:
-        return []
-    return [str(part) for part in cell] if isinstance(cell, list) else [str(cell)]
-
-
-def places_without(question: Question, found: Found) -> list[tuple[int, list[int]]]:
-    """What the slate would be without each of the latest items of the history.
-
-    The question is asked again with the whole history too. Only where that gives an item the place
-    that it has in the slate, the comparison says something; elsewhere the place is said to stay.
-
-    Returns:
-        for each item left out, its row and the place of each item of the slate then, 0 for none.
-    """
-    by_history = ("model", "model+search", "behavior")
-    if not found.history or found.source not in by_history or question.shaping.explore:
-        return []
-    left_out = list(dict.fromkeys(reversed(found.history)))[:LEFT_OUT]
-    control, *others = _again(question, found.history, left_out)
-    stays = [control.get(row) == place for place, row in enumerate(found.rows, 1)]
-    return [
-        (
-            out,
-            [
-                place_of.get(row, 0) if stays[place - 1] else place
-                for place, row in enumerate(found.rows, 1)
-            ],
-        )
-        for out, place_of in zip(left_out, others, strict=True)
-    ]
-
-
-def _again(
-    question: Question, history: Sequence[int], left_out: Sequence[int]
-) -> list[dict[int, int]]:
-    """The places of items, with the whole history first, then without each of some items."""
-    release = question.release
-    ids = release.catalog.items.ids_of(np.array(history))
-    histories = [ids] + [
-        [item for item, row in zip(ids, history, strict=True) if row != out] for out in left_out
-    ]
-    mask_N = allowed(question)
-    if question.shaping.exclude_seen:
-        # What was left out could take a place itself, which would push others down.
-        mask_N[list(history)] = False
-    # Where nothing but the model decides, it can be seen how far an item falls.
-    plain = not is_shaped(question) and not _fuses(question)
-    k = min((2 if plain else 1) * wanted(question), len(release.catalog))
-    pools = candidates(
-        release,
-        [_query(question, some) for some in histories],
-        k,
-        exclude_seen=question.shaping.exclude_seen,
-        allowed_BN=np.tile(mask_N, (len(histories), 1)),
-    )
-    if _fuses(question):
-        searched = spelled(release, question.text, k, mask_N)
-        pools = [fused([pool, searched], k) if len(searched[0]) else pool for pool in pools]
-    if is_shaped(question):
-        slates = [shaped(question, np.array(history), p, "model", None, []).rows for p in pools]
-    else:
-        slates = [rows.tolist() for rows, _ in pools]
-    return [{row: place for place, row in enumerate(slate, 1)} for slate in slates]

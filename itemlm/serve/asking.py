@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 
 from itemlm.serve import answering
-from itemlm.serve.answering import allowed, places_without
+from itemlm.serve.answering import allowed
 from itemlm.serve.batcher import Overloaded, Stopped
 from itemlm.serve.building import new_name, now, recommended, shown
 from itemlm.serve.core import Core
+from itemlm.serve.counterfactual import places_without
 from itemlm.serve.explaining import reasons
 from itemlm.serve.fallbacks import Rows, like_the_last, spelled
 from itemlm.serve.http.errors import ApiError
@@ -36,6 +37,7 @@ from itemlm.serve.schemas import (
     Source,
     Why,
 )
+from itemlm.serve.slates import shaped
 from itemlm.serve.store.rows import Recommendation, Shadow, Shown
 from itemlm.types import ItemId
 
@@ -355,7 +357,7 @@ def _late(question: Question) -> Found:
     pool, fallback = like_the_last(
         question.release, history, answering.wanted(question), mask_N, "timeout"
     )
-    return answering.shaped(question, history, pool, fallback.to, fallback, [])
+    return shaped(question, history, pool, fallback.to, fallback, [])
 
 
 def _plain(question: Question, found: Rows, source: Source, fallback: Fallback | None) -> Found:

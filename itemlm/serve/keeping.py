@@ -171,7 +171,7 @@ class Keeping(Core):
 
     def _forget(self, user: str) -> ForgottenAnswer:
         was_read = bool(self.history.before([user]))
-        self.recorder.forget(user)
+        self.recorder.flush()  # so that the store, which knows whose visits are whose, deletes all
         gone = self.store.forget(user)
         self.recorder.forget(user)  # what was answered in between
         return ForgottenAnswer(

@@ -51,8 +51,6 @@ class Found:
         propensities: of each place, where chance was asked for.
         source, fallback: who answered.
         notes: what the asker should know.
-        places_without: for each item of the history that was left out for comparison, the row of
-            the history and the place of each item of the slate then (0 where it was not in it).
     """
 
     release: Release
@@ -64,4 +62,3 @@ class Found:
     source: Source
     fallback: Fallback | None = None
     notes: list[str] = field(default_factory=list)
-    places_without: list[tuple[int, list[int]]] = field(default_factory=list)

@@ -63,10 +63,13 @@ class Recorder:
         return latest or self._store.recommendation(recommendation_id)
 
     def forget(self, user: str) -> None:
-        """Drop what is in memory of a person; nothing of it is on its way to the store then."""
+        """Drop what is in memory of a person; nothing of it is on its way to the store then.
+
+        Whose visits were the person's only the store knows, so all of the latest are dropped; they
+        are found in the store.
+        """
         with self._writing, self._lock:
-            for key in [key for key, row in self._latest.items() if row.user_id == user]:
-                del self._latest[key]
+            self._latest.clear()
             self._waiting = deque(row for row in self._waiting if row.user_id != user)
 
     def flush(self) -> None:

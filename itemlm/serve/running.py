@@ -62,7 +62,7 @@ def open_service(
         ArtifactError, ConfigError, MissingExtra: with how to mend it.
     """
     settings = settings or ServiceSettings()
-    _use_threads(settings.batching.threads or max(1, _cores() - 1))
+    _use_threads(settings.batching.threads)
     home.mkdir(parents=True, exist_ok=True)
     opened = open_store(store or str(home / DATABASE))
     try:
@@ -189,7 +189,10 @@ def check_listening(service: Service, host: str, port: int, *, open_to_all: bool
 
 
 def _use_threads(count: int) -> None:
-    """Let the model's arithmetic use so many threads."""
+    """Let the model's arithmetic use so many threads; 0 leaves one core to the requests."""
+    if not count and "OMP_NUM_THREADS" in os.environ:
+        return  # whoever started this has decided
+    count = count or max(1, _cores() - 1)
     os.environ["OMP_NUM_THREADS"] = str(count)  # PyTorch reads it when a model brings it in
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(count)

@@ -250,7 +250,7 @@ class Recommended(Answer):
 class Fallback(Answer):
     """What answered instead of the model, and why."""
 
-    to: Literal["item_to_item", "popularity", "catalog"]
+    to: Literal["search", "item_to_item", "popularity", "catalog"]
     reason: Literal["no_history", "model_error", "timeout"]
 
 

@@ -49,7 +49,9 @@ class Batching(Settings):
     """How requests are put together for the model."""
 
     max_batch: Annotated[int, Field(ge=1)] = 64
-    threads: Annotated[int, Field(ge=0)] = 0  # of the model's arithmetic; 0: all cores but one
+    threads: Annotated[int, Field(ge=0)] = (
+        0  # of the model's arithmetic; 0: OMP_NUM_THREADS, else all cores but one
+    )
 
 
 class Retention(Settings):

@@ -21,6 +21,7 @@ SMALL_WORDS |= {"on", "or", "the", "to", "with"}
 LONGEST_VALUE = 80
 
 INSTEAD = {
+    "search": "what fits the words",
     "item_to_item": "items like the ones in the history",
     "popularity": "what is popular",
     "catalog": "the catalog in its own order",

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import Discriminator, Tag
 from starlette.requests import Request
 
+from itemlm.serve.http import exchange
 from itemlm.serve.routes.common import (
     NAMED,
     WITH_BODY,
@@ -62,7 +63,9 @@ Idempotency = Annotated[
 async def add_events(body: OneOrMany, request: Request, idempotency_key: Idempotency = None) -> Any:
     """Tell what happened: one event or many. They are on disk when the answer comes."""
     events = body.events if isinstance(body, Events) else [body]
-    return written(await served(request).add_events(events, idempotency_key))
+    owner = exchange.of(request.scope).key_name or ""
+    key = None if idempotency_key is None else f"{owner}:{idempotency_key}"
+    return written(await served(request).add_events(events, key))
 
 
 @router.post("/items", response_model=ItemsAnswer, responses=documented(WITH_BODY), tags=["items"])
