@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fix docs measure bench bench-peers clean
+.PHONY: help demo test test-all lint fix docs measure bench bench-peers bench-serving clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -64,14 +64,18 @@ DATA ?= demo
 measure: $(VENV)/.torch ## a measured row: make measure PAPER=sasrec DATA=amazon2014-beauty
 	@$(BIN)/itemlm compare popularity $(PAPER) --data $(DATA) --seeds 3
 
-FIGURES := training evaluation single_user classic beams decoding set_decoding tokenizer data \
-  growth start filters
+FIGURES := training evaluation single_user classic beams decoding set_decoding tokenizer data growth start filters
+SERVING := throughput overload swap kill fresh_item same_answers hostile soak
 bench-peers: $(VENV)/.torch ## install the peers that we measure ourselves against, 9 GB
 	@$(BIN)/python bench/harness/peers.py
 
 bench: $(VENV)/.torch ## race all peers, and write docs/performance.md from the results
 	@for figure in $(FIGURES); do $(BIN)/python bench/$$figure.py || exit 1; done
 	@$(BIN)/python bench/harness/page.py
+
+bench-serving: $(VENV)/.slow ## load, overload, swaps, kills and hostile input on a service of this machine, 40 minutes
+	@for figure in $(SERVING); do $(BIN)/python bench/serving/$$figure.py || exit 1; done
+	@$(BIN)/python bench/serving/page.py
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -78,9 +78,10 @@ class Release:
             folder: where their vectors are kept.
         """
         table = recommender.catalog.table
-        texts = TextVectors.of(table, encoder, folder)
+        titles, described = _titles_and_texts(table)
+        texts = TextVectors.of(table, encoder, folder, described)
         words = WordSearch()
-        words.put(range(table.height), *_titles_and_texts(table, texts))
+        words.put(range(table.height), titles, described)
         return cls(
             name=name,
             live=Live.of(recommender),
@@ -172,7 +173,7 @@ class Release:
             if self.texts is not None and index is not None:
                 index = _with_vectors(index, rows, self.texts.encode(table))
             stand_ins_AM, similarity_AM = self._stand_ins(index, rows, len(removed_N))
-            self.words.put(done.changed, *_titles_and_texts(table, self.texts))
+            self.words.put(done.changed, *_titles_and_texts(table))
         self.words.remove(done.removed)
         catalog = Catalog(done.table) if done.changed else self.catalog
         codes_NL = self.codes_NL
@@ -261,9 +262,7 @@ def _with_codes(codes_NL: IntArray, stand_ins_MX: IntArray) -> IntArray:
     return codes_NL
 
 
-def _titles_and_texts(
-    table: pl.DataFrame, texts: TextVectors | None
-) -> tuple[list[str], list[str]]:
+def _titles_and_texts(table: pl.DataFrame) -> tuple[list[str], list[str]]:
     """What items are found by: their titles (else their ids), and their whole texts."""
     column = title_column(table) or "item_id"
     ids = table["item_id"].cast(pl.String)

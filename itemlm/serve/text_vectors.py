@@ -42,13 +42,20 @@ class TextVectors:
     vectors_ND: FloatArray
 
     @classmethod
-    def of(cls, table: pl.DataFrame, encoder: str, folder: Path) -> TextVectors | None:
+    def of(
+        cls,
+        table: pl.DataFrame,
+        encoder: str,
+        folder: Path,
+        described: list[str] | None = None,
+    ) -> TextVectors | None:
         """Those of a catalog; None if it has no text.
 
         Args:
             table: the catalog.
             encoder: "lsa", or what `encoder_named` takes.
             folder: where they are kept for another start.
+            described: `describe(table)`, where somebody has made it already.
 
         Raises:
             ConfigError, MissingExtra: if there is no such encoder.
@@ -57,7 +64,7 @@ class TextVectors:
             template = default_template(table)
         except DataError:
             return None
-        texts = describe(table, template)
+        texts = described or describe(table, template)
         made: ItemEncoder | None = encoder_named(encoder)
         if encoder == "lsa":
             made = _fitted(texts, folder)

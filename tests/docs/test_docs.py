@@ -1,6 +1,7 @@
 """What a reader is told is true: examples run, links lead somewhere, everything is documented."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -262,8 +263,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
 # --- Performance ----------------------------------------------------------------------------------
 
 
-def test_the_performance_page_is_what_the_results_say():
-    check = [sys.executable, str(ROOT / "bench" / "harness" / "page.py"), "--check"]
+@pytest.mark.parametrize("of", ["harness", "serving"])
+def test_the_performance_pages_are_what_the_results_say(of):
+    check = [sys.executable, str(ROOT / "bench" / of / "page.py"), "--check"]
     run = subprocess.run(check, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
 
@@ -272,4 +274,8 @@ def test_every_figure_has_been_measured():
     results = ROOT / "bench" / "results"
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (figures,) = re.findall(r"^FIGURES := (.*)$", makefile, re.MULTILINE)
-    assert sorted(path.stem for path in results.glob("*.json")) == sorted(figures.split())
+    races = {path.stem for path in results.glob("*.json")} - {"serving"}
+    assert sorted(races) == sorted(figures.split())
+    (serving,) = re.findall(r"^SERVING := (.*)$", makefile, re.MULTILINE)
+    measured = json.loads((results / "serving.json").read_text(encoding="utf-8"))
+    assert sorted(measured) == sorted(serving.split())
