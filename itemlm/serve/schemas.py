@@ -29,9 +29,11 @@ MAX_FIELDS = 64  # of an item, or named in a request
 Text = Annotated[StrictStr, Field(pattern=r"^[^\x00]*$")]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 # A line break in an id would end the path in which it stands.
-IdText = Annotated[StrictStr, Field(pattern=r"^[^\x00-\x1f\x7f]*$", min_length=1, max_length=256)]
+ID_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+IdText = Annotated[StrictStr, Field(pattern=ID_PATTERN, min_length=1, max_length=256)]
 IdNumber = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 Id = IdText | IdNumber
+KnownId = StrictStr | StrictInt  # in answers: whatever the catalog and the store hold
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = (
@@ -211,7 +213,7 @@ class RankRequest(Asker):
 class Because(Answer):
     """A piece of evidence for a recommendation: an item of the history."""
 
-    item_id: Id
+    item_id: KnownId
     title: str
     shared: Annotated[
         dict[str, list[str]], Field(description="What both items have in common, by field.")
@@ -233,7 +235,7 @@ class Why(Answer):
 class Recommended(Answer):
     """A place in a slate."""
 
-    item_id: Id
+    item_id: KnownId
     score: Annotated[
         float | None,
         Field(description="The model's; null for pinned items and lists without a model."),
@@ -284,7 +286,7 @@ class ExplainAnswer(Answer):
 
     recommendation_id: str
     model: str
-    history: list[Id]
+    history: list[KnownId]
     items: list[Recommended]
 
 
@@ -380,14 +382,14 @@ class ItemsAnswer(Answer):
 class RemovedAnswer(Answer):
     """What became of an item that was to be removed."""
 
-    item_id: Id
+    item_id: KnownId
     removed: bool
 
 
 class ItemAnswer(Answer):
     """An item."""
 
-    item_id: Id
+    item_id: KnownId
     fields: dict[str, Any]
     arrived: Annotated[bool, Field(description="Came after the model was trained.")]
     removed: bool = False
@@ -395,7 +397,8 @@ class ItemAnswer(Answer):
         list[int] | None, Field(description="Its Semantic ID, if the model writes such.")
     ] = None
     like: Annotated[
-        list[Id], Field(description="For an arrived item: the known items that stand in for it.")
+        list[KnownId],
+        Field(description="For an arrived item: the known items that stand in for it."),
     ] = []
 
 
@@ -411,7 +414,7 @@ class StoredEvent(Answer):
     """An event as it is kept."""
 
     event_id: str
-    item_id: Id
+    item_id: KnownId
     kind: str
     timestamp: datetime
     value: float | None = None
@@ -421,10 +424,10 @@ class StoredEvent(Answer):
 class UserAnswer(Answer):
     """What is kept of a person, newest first."""
 
-    user_id: Id
+    user_id: KnownId
     events: list[StoredEvent]
     trained_on: Annotated[
-        list[Id], Field(description="Items of the data that the service was started with.")
+        list[KnownId], Field(description="Items of the data that the service was started with.")
     ] = []
     cursor: str | None = None
 
@@ -432,7 +435,7 @@ class UserAnswer(Answer):
 class ForgottenAnswer(Answer):
     """What was deleted of a person."""
 
-    user_id: Id
+    user_id: KnownId
     events: int
     recommendations: int
     history_hidden: Annotated[
@@ -509,7 +512,7 @@ class MapAnswer(Answer):
     """The catalog as points: items whose texts are alike lie close."""
 
     method: str
-    item_ids: list[Id]
+    item_ids: list[KnownId]
     titles: list[str]
     x: list[float]
     y: list[float]
@@ -522,7 +525,7 @@ class MapAnswer(Answer):
 class PopularityAnswer(Answer):
     """How often an item was taken, by period."""
 
-    item_id: Id
+    item_id: KnownId
     periods: Annotated[list[str], Field(description="First day of each period, ISO 8601.")]
     counts: list[int]
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from itemlm.serve.http.errors import responses
+from itemlm.serve.schemas import ID_PATTERN
 from itemlm.serve.service import Service
 
 ALWAYS = responses(
@@ -26,8 +27,12 @@ def served(request: Request) -> Service:
     return service
 
 
-ItemPath = Annotated[str, Path(min_length=1, max_length=256, examples=["heat-1995"])]
-UserPath = Annotated[str, Path(min_length=1, max_length=256, examples=["viewer-0001"])]
+ItemPath = Annotated[
+    str, Path(pattern=ID_PATTERN, min_length=1, max_length=256, examples=["heat-1995"])
+]
+UserPath = Annotated[
+    str, Path(pattern=ID_PATTERN, min_length=1, max_length=256, examples=["viewer-0001"])
+]
 
 
 def written(answer: BaseModel, status: int = 200) -> Any:

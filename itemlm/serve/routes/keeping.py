@@ -120,7 +120,7 @@ async def remove_item(item_id: ItemPath, request: Request) -> Any:
 
 
 @router.get(
-    "/users/{user_id:path}", response_model=UserAnswer, responses=documented(), tags=["people"]
+    "/users/{user_id:path}", response_model=UserAnswer, responses=documented(NAMED), tags=["people"]
 )
 async def user(
     user_id: UserPath, request: Request, limit: Limit = 100, cursor: Cursor = None
@@ -132,7 +132,7 @@ async def user(
 @router.delete(
     "/users/{user_id:path}",
     response_model=ForgottenAnswer,
-    responses=documented(),
+    responses=documented(NAMED),
     tags=["people"],
 )
 async def forget(user_id: UserPath, request: Request) -> Any:
