@@ -6,7 +6,6 @@ Shapes      N items, L codes of an item, D width of text vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,6 @@ def codes(release: Release, prefix: Sequence[int]) -> CodesAnswer:
     )
 
 
-@lru_cache(maxsize=2)
 def catalog_map(release: Release) -> MapAnswer:
     """The catalog as points; items whose texts are alike lie close.
 
@@ -146,7 +144,6 @@ def facets(table: pl.DataFrame, most: int = FACET_VALUES) -> dict[str, list[str]
     return {name: values for _, name, values in found[:FACETS]}
 
 
-@lru_cache(maxsize=2)
 def release_facets(release: Release) -> dict[str, list[str]]:
     """`facets` of the items of now."""
     return facets(release.catalog.table)

@@ -16,7 +16,6 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from itemlm.recommender import Recommender
 from itemlm.serve.question import Found
 from itemlm.serve.release import Release
 from itemlm.serve.schemas import Because, Why
@@ -113,7 +112,7 @@ def shared(release: Release, row: int, other: int) -> dict[str, list[str]]:
     common = {}
     for name in names:
         mine, theirs = _values(first[name]), set(_values(second[name]))
-        usual = _usual(release.live.base).get(name, frozenset())
+        usual = release.kept("usual", _usual).get(name, frozenset())
         both = [value for value in mine if value in theirs and value not in usual]
         if both:
             common[name] = both[:SHARED]
@@ -132,10 +131,9 @@ def _attributes(schema: tuple[tuple[str, pl.DataType], ...]) -> list[str]:
     ]
 
 
-@lru_cache(maxsize=8)
-def _usual(base: Recommender) -> dict[str, frozenset[str]]:
+def _usual(release: Release) -> dict[str, frozenset[str]]:
     """Values of each field that so many items have that sharing one says nothing."""
-    table = base.catalog.table
+    table = release.catalog.table
     found = {}
     for name in _attributes(tuple(table.schema.items())):
         cells = table[name].explode() if table.schema[name] == pl.List else table[name]

@@ -18,7 +18,7 @@ from itemlm.types import ItemlmError
 
 EVERY = 0.25  # seconds
 WAITING = 20_000  # answers that wait to be written
-REMEMBERED = 10_000  # answers in memory
+REMEMBERED = 2_000  # answers in memory, some kilobytes each
 AT_A_TIME = 1000
 
 

@@ -10,11 +10,11 @@ Shapes      N items of the live catalog, of which the first are known to the mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,8 @@ from itemlm.serve.text_vectors import TextVectors
 from itemlm.serve.word_search import WordSearch
 from itemlm.text.describe import describe, title_column
 from itemlm.types import BoolArray, DataError, FloatArray, IntArray, ItemId
+
+T = TypeVar("T")
 
 STAND_INS = 5
 KEPT_FILTERS = 256  # masks of one byte an item
@@ -57,6 +59,7 @@ class Release:
     counts_N: IntArray
     codes_NL: IntArray | None
     _masks: dict[str, BoolArray] = field(init=False, default_factory=dict)
+    _kept: dict[str, Any] = field(init=False, default_factory=dict)
 
     @classmethod
     def of(
@@ -137,6 +140,13 @@ class Release:
             if name != "item_id"
         )
         return [_finite(row) for row in chosen.to_dicts()] if chosen.width else [{} for _ in rows]
+
+    def kept(self, name: str, make: Callable[[Release], T]) -> T:
+        """What `make` says of this release, made once; it goes when the release goes."""
+        if name not in self._kept:
+            self._kept[name] = make(self)
+        found: T = self._kept[name]
+        return found
 
     def mask(self, expression: str) -> BoolArray:
         """[N] the items that meet a filter expression.

@@ -41,11 +41,12 @@ class Service(Asking, Keeping):
         Raises:
             ApiError: `not_found` if there is no such model, or no text to draw a map from.
         """
-        return await self._aside(browsing.catalog_map, await self._release(model))
+        release = await self._release(model)
+        return await self._aside(release.kept, "map", browsing.catalog_map)
 
     async def facets(self) -> dict[str, list[str]]:
         """Columns with few values, and the most frequent of these."""
-        return await self._aside(browsing.release_facets, self.shelf.active)
+        return await self._aside(self.shelf.active.kept, "facets", browsing.release_facets)
 
     async def popularity(self, item_id: Id) -> PopularityAnswer:
         """How often an item was taken, by month.
