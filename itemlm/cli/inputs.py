@@ -130,9 +130,6 @@ def check_same_items(items: Vocabulary, dataset: Dataset) -> None:
 
 def titles(catalog: pl.DataFrame, rows: IntArray) -> list[str]:
     """What people call the items of these rows: their titles, or else their ids."""
-    from itemlm.text.describe import title_column
+    from itemlm.text import describe
 
-    column = title_column(catalog) or "item_id"
-    chosen = catalog[rows.tolist()]
-    pairs = zip(chosen[column].to_list(), chosen["item_id"].to_list(), strict=True)
-    return [str(item_id if title is None else title) for title, item_id in pairs]
+    return describe.titles(catalog[rows.tolist()])

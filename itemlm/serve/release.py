@@ -26,7 +26,7 @@ from itemlm.serve.live_table import Fields, applied
 from itemlm.serve.rules.expressions import condition
 from itemlm.serve.text_vectors import TextVectors
 from itemlm.serve.word_search import WordSearch
-from itemlm.text.describe import describe, title_column
+from itemlm.text.describe import describe, titles
 from itemlm.types import BoolArray, DataError, FloatArray, IntArray, ItemId
 
 T = TypeVar("T")
@@ -81,10 +81,10 @@ class Release:
             folder: where their vectors are kept.
         """
         table = recommender.catalog.table
-        titles, described = _titles_and_texts(table)
+        named, described = _titles_and_texts(table)
         texts = TextVectors.of(table, encoder, folder, described)
         words = WordSearch()
-        words.put(range(table.height), titles, described)
+        words.put(range(table.height), named, described)
         return cls(
             name=name,
             live=Live.of(recommender),
@@ -123,10 +123,7 @@ class Release:
 
     def titles(self, rows: Sequence[int]) -> list[str]:
         """What people call the items of these rows."""
-        column = title_column(self.catalog.table) or "item_id"
-        chosen = self.catalog.table[list(rows)]
-        pairs = zip(chosen[column].to_list(), chosen["item_id"].to_list(), strict=True)
-        return [str(item_id if title is None else title) for title, item_id in pairs]
+        return titles(self.catalog.table[list(rows)])
 
     def fields(
         self, rows: Sequence[int], names: Sequence[str] | None = None
@@ -274,14 +271,11 @@ def _with_codes(codes_NL: IntArray, stand_ins_MX: IntArray) -> IntArray:
 
 def _titles_and_texts(table: pl.DataFrame) -> tuple[list[str], list[str]]:
     """What items are found by: their titles (else their ids), and their whole texts."""
-    column = title_column(table) or "item_id"
-    ids = table["item_id"].cast(pl.String)
-    titles = table[column].cast(pl.String).fill_null(ids).to_list()
     try:
         whole = describe(table)
     except DataError:
         whole = [""] * table.height
-    return titles, whole
+    return titles(table), whole
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

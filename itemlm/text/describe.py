@@ -44,6 +44,13 @@ def title_column(table: pl.DataFrame) -> str | None:
     return next((name for name in table.columns if name.lower() in TITLES), None)
 
 
+def titles(table: pl.DataFrame) -> list[str]:
+    """What people call each item of a catalog: its title, or else its id."""
+    column = title_column(table) or "item_id"
+    pairs = zip(table[column].to_list(), table["item_id"].to_list(), strict=True)
+    return [str(item_id if title is None else title) for title, item_id in pairs]
+
+
 def describe(
     catalog: Dataset | HasTable | pl.DataFrame, template: str | None = None, *, limit: int = LIMIT
 ) -> list[str]:
